@@ -1,0 +1,39 @@
+// What the admin API shows: a read-only view that the composition root fills.
+import type { Diagnostic } from '../api/diagnostic.js';
+import type { MeshObject } from '../api/object.js';
+import type { Collector } from '../telemetry/collector.js';
+
+/** An object as `get` prints it: in force, or refused with an older version in force, or refused. */
+export interface ObjectView {
+  readonly object: Pick<MeshObject, 'apiVersion' | 'kind' | 'name' | 'namespace' | 'origin'> &
+    Partial<Pick<MeshObject, 'labels' | 'annotations' | 'spec'>>;
+  readonly accepted: boolean;
+  /** Why it is refused; empty where it is not. */
+  readonly message: string;
+}
+
+export interface WorkloadView {
+  readonly name: string;
+  readonly namespace: string;
+  readonly service: string;
+  readonly version: string;
+  readonly spiffeId: string;
+  readonly ready: boolean;
+  readonly [key: string]: unknown;
+}
+
+export interface MeshView {
+  readonly version: string;
+  readonly directory: string;
+  readonly trustDomain: string;
+  workloads(): readonly WorkloadView[];
+  objects(): readonly ObjectView[];
+  diagnostics(): readonly Diagnostic[];
+  /** SPIFFE IDs or names of workloads that take plaintext. */
+  plaintextWorkloads(): readonly string[];
+  /** Whether every connected proxy has what it should have, by workload uid. */
+  proxies(): readonly { readonly workload: string; readonly synced: boolean }[];
+  readonly collector: Collector;
+  /** Gets fresh numbers from the proxies, bounded in time. */
+  refresh(): Promise<void>;
+}

@@ -1,0 +1,85 @@
+// The register of kinds: which objects are taken, under which versions, and which are known but refused.
+import { destinationRuleSpec, type DestinationRuleSpec } from './destination-rule.js';
+import type { MeshObject } from './object.js';
+import { peerAuthenticationSpec, type PeerAuthenticationSpec } from './peer-authentication.js';
+import { virtualServiceSpec, type VirtualServiceSpec } from './virtual-service.js';
+import type { z } from './schema.js';
+
+/** One kind that is taken. */
+export interface Kind {
+  readonly kind: string;
+  readonly group: string;
+  readonly versions: readonly string[];
+  /** Names that `lateen get` takes, lower-case: plural first, then singular and short forms. */
+  readonly names: readonly string[];
+  readonly spec: z.ZodType;
+  readonly purpose: string;
+}
+
+export type VirtualService = MeshObject<VirtualServiceSpec>;
+export type DestinationRule = MeshObject<DestinationRuleSpec>;
+export type PeerAuthentication = MeshObject<PeerAuthenticationSpec>;
+
+export const kinds: readonly Kind[] = [
+  {
+    kind: 'VirtualService',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    names: ['virtualservices', 'virtualservice', 'vs'],
+    spec: virtualServiceSpec,
+    purpose: 'which request goes where',
+  },
+  {
+    kind: 'DestinationRule',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    names: ['destinationrules', 'destinationrule', 'dr'],
+    spec: destinationRuleSpec,
+    purpose: 'subsets and connection policies of a host',
+  },
+  {
+    kind: 'PeerAuthentication',
+    group: 'security.istio.io',
+    versions: ['v1', 'v1beta1'],
+    names: ['peerauthentications', 'peerauthentication', 'pa'],
+    spec: peerAuthenticationSpec,
+    purpose: 'where mTLS is demanded',
+  },
+];
+
+/** Kinds that belong to a mesh and are refused: a user who brings one is told so by name. */
+export const refusedKinds: Readonly<Record<string, readonly string[]>> = {
+  'networking.istio.io': [
+    'Gateway',
+    'ServiceEntry',
+    'Sidecar',
+    'WorkloadEntry',
+    'WorkloadGroup',
+    'ProxyConfig',
+    'EnvoyFilter',
+  ],
+  'security.istio.io': ['AuthorizationPolicy', 'RequestAuthentication'],
+  'telemetry.istio.io': ['Telemetry'],
+  'extensions.istio.io': ['WasmPlugin', 'TrafficExtension'],
+  'gateway.networking.k8s.io': [
+    'GatewayClass',
+    'Gateway',
+    'HTTPRoute',
+    'GRPCRoute',
+    'TLSRoute',
+    'TCPRoute',
+    'UDPRoute',
+    'ReferenceGrant',
+    'BackendTLSPolicy',
+    'ListenerSet',
+  ],
+  'flagger.app': ['Canary', 'MetricTemplate', 'AlertProvider'],
+  'argoproj.io': ['Rollout', 'AnalysisTemplate', 'ClusterAnalysisTemplate', 'AnalysisRun'],
+  '': ['Service', 'Namespace', 'Pod', 'Secret', 'ConfigMap'],
+  'discovery.k8s.io': ['EndpointSlice'],
+};
+
+/** The kind that `name` means on a command line, or undefined. */
+export function findKind(name: string): Kind | undefined {
+  return kinds.find((kind) => kind.names.includes(name.toLowerCase()) || kind.kind === name);
+}

@@ -1,0 +1,55 @@
+// The part of Istio's MeshConfig that this version takes; it stands in mesh.yaml under `meshConfig`.
+import { describe, record, refused, z } from './schema.js';
+
+const namespaceName = z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be a namespace');
+
+export const meshConfigSchema = record({
+  trustDomain: describe(
+    z
+      .string()
+      .max(255)
+      .regex(
+        /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/,
+        'must be a trust domain: lower-case letters, digits, dots, dashes, underscores',
+      )
+      .default('cluster.local'),
+    'First part of every SPIFFE ID; identities of other trust domains are refused. Default cluster.local.',
+  ),
+  rootNamespace: describe(
+    namespaceName.default('istio-system'),
+    'Namespace whose objects hold for the whole mesh. Default istio-system.',
+  ),
+  accessLogFile: describe(
+    z.string().default(''),
+    'Where access logs go: a path (relative to the folder of mesh.yaml), /dev/stdout, or empty for none (default).',
+  ),
+  accessLogEncoding: describe(z.enum(['TEXT', 'JSON']).default('TEXT'), 'TEXT (default) or JSON.'),
+  accessLogFormat: describe(
+    z.string().default(''),
+    "Envoy's command operators for one line; with JSON an object of them, written as JSON. Empty: Istio's default format.",
+  ),
+  defaultConfig: describe(
+    record({
+      tracing: refused('Where spans go.'),
+      holdApplicationUntilProxyStarts: refused(
+        'Applications always start after their proxy.',
+        'leave it out: it is always so',
+      ),
+    }).optional(),
+    "Settings of the proxies (Istio's ProxyConfig).",
+  ),
+  outboundTrafficPolicy: refused('What happens to requests for hosts outside the mesh.'),
+  enableAutoMtls: refused('mTLS is always automatic.', 'leave it out: it is always on'),
+  pathNormalization: refused('How paths are normalised; always BASE.'),
+  protocolDetectionTimeout: refused('How long to wait for the first bytes of a connection.'),
+  defaultHttpRetryPolicy: refused('Retries of all routes.'),
+  extensionProviders: refused('Providers of tracing, logs and authorisation.'),
+  defaultProviders: refused('Providers that are used without naming them.'),
+  trustDomainAliases: refused('Further trust domains.'),
+  discoverySelectors: refused('Namespaces that the mesh sees.'),
+  localityLbSetting: refused('Preference for near endpoints.'),
+  connectTimeout: refused('How long a connection may take to open.'),
+});
+
+/** MeshConfig with its defaults filled in. */
+export type MeshConfig = z.infer<typeof meshConfigSchema>;

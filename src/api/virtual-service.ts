@@ -1,0 +1,216 @@
+// VirtualService (networking.istio.io): which request goes where. One schema is types, validation and manual.
+import {
+  describe,
+  duration,
+  exportTo,
+  headerName,
+  headerValue,
+  hostName,
+  labels,
+  nonEmptyText,
+  portNumber,
+  record,
+  refused,
+  regularExpression,
+  stringMatch,
+  text,
+  unsupported,
+  z,
+} from './schema.js';
+
+const headerOperations = record({
+  set: describe(z.record(headerName, headerValue).optional(), 'Overwrites headers.'),
+  add: describe(z.record(headerName, headerValue).optional(), 'Appends to headers.'),
+  remove: describe(z.array(headerName).optional(), 'Removes headers; done before set and add.'),
+});
+
+const headers = record({
+  request: describe(headerOperations.optional(), 'Changes to the request before it is forwarded.'),
+  response: describe(headerOperations.optional(), 'Changes to the response before it is returned.'),
+});
+
+const destination = record({
+  host: describe(
+    nonEmptyText,
+    "Service to send to; a short name is completed with the VirtualService's own namespace.",
+  ),
+  subset: describe(text.optional(), 'Subset that a DestinationRule of the host defines.'),
+  port: describe(
+    record({ number: describe(portNumber.optional(), 'Port of the service.') }).optional(),
+    'Port of the host; default: its only port, else the port of the listener.',
+  ),
+});
+
+const weightedDestination = record({
+  destination: describe(destination, 'Where to send.'),
+  weight: describe(
+    z.int('must be a whole number').min(0, 'must not be negative').max(4_294_967_295).optional(),
+    'Share relative to the sum of the weights; 0 drops the destination where there are others.',
+  ),
+  headers: describe(headers.optional(), 'Header changes for this destination only.'),
+});
+
+const match = record({
+  name: describe(text.optional(), 'Name of the match, shown with the name of the route.'),
+  uri: describe(stringMatch.optional(), 'Path without query.'),
+  ignoreUriCase: describe(z.boolean().optional(), 'Ignores case in exact and prefix matches of uri.'),
+  scheme: describe(stringMatch.optional(), 'URI scheme.'),
+  method: describe(stringMatch.optional(), 'HTTP method.'),
+  authority: describe(stringMatch.optional(), 'Host header or :authority.'),
+  headers: describe(
+    z.record(headerName, stringMatch).optional(),
+    'Headers by lower-case name; an empty match tests presence only; several values are joined by commas.',
+  ),
+  withoutHeaders: describe(z.record(headerName, stringMatch).optional(), 'Headers that must not match.'),
+  queryParams: describe(
+    z.record(z.string().min(1), stringMatch).optional(),
+    'First value of query parameters, undecoded.',
+  ),
+  port: describe(portNumber.optional(), 'Port of the service that is called; decided when configuration is compiled.'),
+  sourceLabels: describe(labels.optional(), 'Labels of the calling workload; decided when configuration is compiled.'),
+  sourceNamespace: describe(
+    text.optional(),
+    'Namespace of the calling workload; decided when configuration is compiled.',
+  ),
+  gateways: describe(z.array(text).optional(), 'Where the match applies; only `mesh` exists here.'),
+  statPrefix: refused("Prefix of Envoy's own statistics."),
+});
+
+const rewrite = record({
+  uri: describe(
+    text.optional(),
+    'Replaces the matched prefix, or the whole path where the match was exact or a regex.',
+  ),
+  authority: describe(headerValue.optional(), 'Replaces the Host header.'),
+  uriRegexRewrite: describe(
+    record({
+      match: describe(regularExpression, 'RE2 expression; every match in the path is replaced.'),
+      rewrite: describe(text, 'Replacement; \\1 and so on stand for groups.'),
+    }).optional(),
+    'Rewrites the path by expression.',
+  ),
+}).superRefine((value, context) => {
+  if (value.uri !== undefined && value.uriRegexRewrite !== undefined)
+    context.addIssue({ code: 'custom', message: 'has uri and uriRegexRewrite; only one is allowed' });
+  if (Object.keys(value).length === 0)
+    context.addIssue({ code: 'custom', message: 'needs uri, authority or uriRegexRewrite' });
+});
+
+const redirect = record({
+  uri: describe(text.optional(), 'Path of the Location; default: the path of the request.'),
+  authority: describe(headerValue.optional(), 'Host of the Location; default: that of the request.'),
+  scheme: describe(z.enum(['http', 'https']).optional(), 'Scheme of the Location; default: that of the request.'),
+  port: describe(portNumber.optional(), 'Port of the Location; 80 and 443 are left out for their schemes.'),
+  derivePort: describe(
+    z.enum(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']).optional(),
+    'Port of the Location from the scheme (default) or from the port that was called.',
+  ),
+  redirectCode: describe(
+    z
+      .int()
+      .refine((code) => [301, 302, 303, 307, 308].includes(code), 'must be 301, 302, 303, 307 or 308')
+      .optional(),
+    'Status; default 301.',
+  ),
+}).superRefine((value, context) => {
+  if (value.port !== undefined && value.derivePort !== undefined)
+    context.addIssue({ code: 'custom', message: 'has port and derivePort; only one is allowed' });
+  if (
+    value.uri === undefined &&
+    value.authority === undefined &&
+    value.scheme === undefined &&
+    value.port === undefined &&
+    value.derivePort === undefined
+  )
+    context.addIssue({ code: 'custom', message: 'needs uri, authority, scheme, port or derivePort' });
+});
+
+/** Retries arrive with a later version; switching them off is what this version does anyway. */
+const retries = z
+  .strictObject({
+    attempts: z.int().optional(),
+    perTryTimeout: z.unknown(),
+    retryOn: z.unknown(),
+    retryRemoteLocalities: z.unknown(),
+    retryIgnorePreviousHosts: z.unknown(),
+    backoff: z.unknown(),
+  })
+  .partial()
+  .refine((value) => value.attempts === 0, {
+    message: 'is not supported yet except as `attempts: 0`',
+    params: { code: unsupported },
+  })
+  .optional()
+  .meta({
+    description: 'Retries: only `attempts: 0` (none), which is also what happens without it.',
+    refused: 'only `attempts: 0`',
+  });
+
+const httpRoute = record({
+  name: describe(text.optional(), 'Name shown in access logs (ROUTE_NAME).'),
+  match: describe(z.array(match).optional(), 'Any of these must match; none given: every request.'),
+  route: describe(z.array(weightedDestination).min(1, 'must name a destination').optional(), 'Weighted destinations.'),
+  redirect: describe(redirect.optional(), 'Answers with a redirection instead.'),
+  rewrite: describe(rewrite.optional(), 'Changes path or authority before forwarding.'),
+  timeout: describe(
+    duration.optional(),
+    'For the whole request until the last byte of the response; default and 0s: none.',
+  ),
+  headers: describe(headers.optional(), 'Header changes.'),
+  retries,
+  directResponse: refused('Answers with a fixed response.'),
+  delegate: refused('Continues in another VirtualService.'),
+  fault: refused('Injects delays and errors.'),
+  mirror: refused('Copies requests to another service.'),
+  mirrors: refused('Copies requests to other services.'),
+  mirrorPercent: refused('Share of requests to copy.'),
+  mirrorPercentage: refused('Share of requests to copy.'),
+  corsPolicy: refused('Cross-origin resource sharing.'),
+}).superRefine((value, context) => {
+  const actions = (['route', 'redirect'] as const).filter((name) => value[name] !== undefined);
+  if (actions.length > 1) context.addIssue({ code: 'custom', message: 'has route and redirect; only one is allowed' });
+  if (actions.length === 0 && value.directResponse === undefined && value.delegate === undefined)
+    context.addIssue({ code: 'custom', message: 'needs a route or a redirect' });
+  if (value.redirect !== undefined && value.rewrite !== undefined)
+    context.addIssue({ code: 'custom', path: ['rewrite'], message: 'cannot stand beside redirect' });
+  const weights = value.route?.map((destination) => destination.weight ?? 0) ?? [];
+  if (weights.length > 1 && weights.every((weight) => weight === 0))
+    context.addIssue({
+      code: 'custom',
+      path: ['route'],
+      message: 'has weights that add up to 0; give at least one destination a weight',
+    });
+});
+
+export const virtualServiceSpec = record({
+  hosts: describe(
+    z.array(hostName).min(1, 'must name a host'),
+    'Hosts that the rules are for; short names are completed with the namespace of the object.',
+  ),
+  gateways: describe(
+    z.array(z.literal('mesh', { error: 'only the gateway `mesh` is supported yet' })).optional(),
+    'Where the rules apply: `mesh`, the default, means all workloads.',
+  ),
+  http: describe(z.array(httpRoute).optional(), 'Rules for HTTP; the first that matches counts.'),
+  exportTo: describe(exportTo.optional(), 'Namespaces that see the object: `*` (default), `.`, `~` or names.'),
+  tls: refused('Rules for TLS by server name.'),
+  tcp: refused('Rules for TCP.'),
+}).superRefine((value, context) => {
+  const seen = new Set<string>();
+  for (const [i, host] of value.hosts.entries()) {
+    if (seen.has(host)) context.addIssue({ code: 'custom', path: ['hosts', i], message: `names ${host} twice` });
+    seen.add(host);
+  }
+  if (value.http === undefined && value.tls === undefined && value.tcp === undefined)
+    context.addIssue({ code: 'custom', message: 'needs http' });
+});
+
+export type VirtualServiceSpec = z.infer<typeof virtualServiceSpec>;
+export type HttpRouteRule = NonNullable<VirtualServiceSpec['http']>[number];
+export type HttpMatch = z.infer<typeof match>;
+export type WeightedDestination = z.infer<typeof weightedDestination>;
+export type RouteDestination = z.infer<typeof destination>;
+export type HeaderOperations = z.infer<typeof headerOperations>;
+export type HeaderChanges = z.infer<typeof headers>;
+export type HttpRedirect = z.infer<typeof redirect>;
+export type HttpRewrite = z.infer<typeof rewrite>;

@@ -1,0 +1,29 @@
+// The data plane of `lateen up`: proxies for the workloads that the supervisor names. It is a child of the supervisor and
+// ends with it.
+import { isAbsolute, join } from 'node:path';
+import { DataPlane } from '../proxy/data-plane.js';
+import { Logger } from '../util/logger.js';
+import type { FromDataPlane, ToDataPlane } from './role-messages.js';
+import { version } from '../util/version.js';
+
+/** Runs the data plane until the supervisor goes away. */
+export function runProxy(send: (message: FromDataPlane) => void): (message: ToDataPlane) => void {
+  let dataPlane: DataPlane | undefined;
+  return (message) => {
+    dataPlane ??= new DataPlane({
+      control: `unix:${message.socketPath}`,
+      version,
+      log: new Logger('proxy'),
+      resolveLogPath: (path) => (isAbsolute(path) ? path : join(message.directory, path)),
+      onState: (state) => send({ kind: 'state', ...state }),
+      onEnded: (key) => send({ kind: 'ended', key }),
+    });
+    if (message.drainMs !== undefined) {
+      const ending = dataPlane;
+      void ending
+        .drain(message.drainMs)
+        .then(() => ending.close())
+        .then(() => send({ kind: 'drained' }));
+    } else dataPlane.setWorkloads(message.workloads);
+  };
+}

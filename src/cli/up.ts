@@ -1,0 +1,53 @@
+// `lateen up DIR`: runs a mesh on this machine until Ctrl-C.
+import { Command } from 'commander';
+import { fileURLToPath } from 'node:url';
+import type { RunningMesh } from '../app/up.js';
+import { createReporter } from './up-output.js';
+
+export function upCommand(): Command {
+  return new Command('up')
+    .description('run the mesh of a folder on this machine')
+    .argument('[dir]', 'folder with mesh.yaml and the objects of the mesh', '.')
+    .option('--isolate', 'give every workload a data-plane process of its own')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  lateen up examples/shop\n  lateen up --isolate .\n\nStop it with Ctrl-C: requests under way end first; a second Ctrl-C does not wait.\nOther commands find the mesh by its folder: lateen get workloads -C examples/shop`,
+    )
+    .action(async (directory: string, options: { isolate?: boolean }) => {
+      const { startMesh } = await import('../app/up.js');
+      const reporter = createReporter();
+      const program = fileURLToPath(new URL('../main.js', import.meta.url));
+      const stop = new StopSignals();
+      const mesh = await startMesh({ directory, isolate: options.isolate === true, reporter, program });
+      await stop.waitAndStop(mesh);
+      reporter.close();
+    });
+}
+
+/** Ctrl-C and SIGTERM end in order; the second one at once. */
+class StopSignals {
+  #count = 0;
+  #onSignal: (() => void) | undefined;
+
+  constructor() {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => {
+        this.#count++;
+        this.#onSignal?.();
+      });
+  }
+
+  async waitAndStop(mesh: RunningMesh): Promise<void> {
+    if (this.#count === 0) await this.#next();
+    const patient = mesh.stop(true);
+    const impatient = (async () => {
+      if (this.#count < 2) await this.#next();
+      await mesh.stop(false);
+    })();
+    await Promise.race([patient, impatient]);
+  }
+
+  #next(): Promise<void> {
+    return new Promise((resolve) => (this.#onSignal = resolve));
+  }
+}

@@ -1,0 +1,210 @@
+// Clusters and their endpoints: one cluster for every port of a service and every subset of it.
+import { create } from '@bufbuild/protobuf';
+import { matchesLabels, type Workload } from '../model/workload.js';
+import type { Service, ServicePort } from '../model/service.js';
+import type { Snapshot } from '../model/snapshot.js';
+import {
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterLoadAssignmentSchema,
+  ClusterSchema,
+  RawBufferSchema,
+  type Cluster,
+  type ClusterLoadAssignment,
+} from '../xds/messages.js';
+import { memoize } from '../util/memoize.js';
+import type { SubsetSpec, TrafficPolicy } from '../api/destination-rule.js';
+import { effectiveDestinationRule, policyOf, type EffectiveRule } from './destination-rules.js';
+import { durationOf, fromAds, socketAddress, typed } from './messages.js';
+import { connectListenerName, inboundClusterName, outboundClusterName, serverNameIndication } from './names.js';
+import { effectiveMode } from './peer-authentication.js';
+import { provenance } from './provenance.js';
+import { upstreamTls } from './tls-contexts.js';
+import { workloadSummary } from './workload-summary.js';
+
+/** Istio's default for opening a connection. */
+const connectTimeout = durationOf(10_000);
+
+export interface OutboundClusters {
+  readonly clusters: readonly Cluster[];
+  readonly endpoints: readonly ClusterLoadAssignment[];
+}
+
+/** The clusters of a service as clients in `namespace` see them. */
+export function compileOutboundClusters(snapshot: Snapshot, service: Service, namespace: string): OutboundClusters {
+  const rule = effectiveDestinationRule(snapshot, service, namespace);
+  const subsets: (SubsetSpec | undefined)[] = [undefined, ...rule.subsets];
+  const clusters: Cluster[] = [];
+  const endpoints: ClusterLoadAssignment[] = [];
+  for (const port of service.ports)
+    for (const subset of subsets) {
+      clusters.push(compileCluster(service, port, subset, policyOf(rule, subset).loadBalancer, ruleSource(rule)));
+      endpoints.push(compileEndpoints(snapshot, service, port, subset));
+    }
+  return { clusters, endpoints };
+}
+
+function ruleSource(rule: EffectiveRule) {
+  return rule.sources[0];
+}
+
+const compileCluster = memoize(
+  (
+    service: Service,
+    port: ServicePort,
+    subset: SubsetSpec | undefined,
+    loadBalancer: TrafficPolicy['loadBalancer'],
+    source: ReturnType<typeof ruleSource>,
+  ): Cluster => {
+    const name = outboundClusterName(port.port, subset?.name ?? '', service.host);
+    const metadata =
+      source === undefined
+        ? undefined
+        : provenance(source, subset === undefined ? 'spec' : `spec.subsets (${subset.name})`);
+    return create(ClusterSchema, {
+      name,
+      clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+      edsClusterConfig: { edsConfig: fromAds(), serviceName: name },
+      connectTimeout,
+      lbPolicy: lbPolicyOf(loadBalancer),
+      transportSocketMatches: transportSocketMatches(service, port, subset),
+      metadata: {
+        filterMetadata: {
+          ...metadata?.filterMetadata,
+          istio: serviceMetadata(service, subset?.name),
+        },
+      },
+    });
+  },
+);
+
+/** What Istio says of a service in a cluster: the source of the destination_service labels. */
+function serviceMetadata(service: Service, subset: string | undefined) {
+  return {
+    services: [{ host: service.host, name: service.name, namespace: service.namespace }],
+    ...(subset === undefined ? {} : { subset }),
+  };
+}
+
+/** mTLS towards endpoints that take it, plaintext towards the others: Istio's automatic mTLS. */
+function transportSocketMatches(service: Service, port: ServicePort, subset: SubsetSpec | undefined) {
+  return [
+    {
+      name: 'tlsMode-istio',
+      match: { tlsMode: 'istio' },
+      transportSocket: upstreamTls(
+        serverNameIndication(port.port, subset?.name ?? '', service.host),
+        service.identities,
+      ),
+    },
+    {
+      name: 'tlsMode-disabled',
+      match: {},
+      transportSocket: {
+        name: 'envoy.transport_sockets.raw_buffer',
+        configType: { case: 'typedConfig' as const, value: typed(RawBufferSchema, {}) },
+      },
+    },
+  ];
+}
+
+function lbPolicyOf(loadBalancer: TrafficPolicy['loadBalancer']): Cluster_LbPolicy {
+  switch (loadBalancer?.simple) {
+    case 'ROUND_ROBIN':
+      return Cluster_LbPolicy.ROUND_ROBIN;
+    case 'RANDOM':
+      return Cluster_LbPolicy.RANDOM;
+    default:
+      return Cluster_LbPolicy.LEAST_REQUEST;
+  }
+}
+
+/** The ready workloads of a service, or of one subset, at one port. */
+function compileEndpoints(
+  snapshot: Snapshot,
+  service: Service,
+  port: ServicePort,
+  subset: SubsetSpec | undefined,
+): ClusterLoadAssignment {
+  const members = (snapshot.workloadsByService.get(service.host) ?? []).filter(
+    (workload) => workload.ready && matchesLabels(workload.labels, subset?.labels ?? {}),
+  );
+  return create(ClusterLoadAssignmentSchema, {
+    clusterName: outboundClusterName(port.port, subset?.name ?? '', service.host),
+    endpoints: [
+      { lbEndpoints: members.flatMap((workload) => endpointOf(snapshot, workload, port.port)), loadBalancingWeight: 1 },
+    ],
+  });
+}
+
+function endpointOf(snapshot: Snapshot, workload: Workload, port: number) {
+  const place = workload.ports.find((candidate) => candidate.port === port);
+  if (place === undefined) return [];
+  const takesTls = effectiveMode(snapshot, workload, port).mode !== 'DISABLE';
+  return [
+    {
+      hostIdentifier: {
+        case: 'endpoint' as const,
+        value: { address: socketAddress(place.inbound.address, place.inbound.port) },
+      },
+      loadBalancingWeight: 1,
+      metadata: {
+        filterMetadata: {
+          istio: { workload: workloadSummary(workload) },
+          ...(takesTls ? { 'envoy.transport_socket_match': { tlsMode: 'istio' } } : {}),
+        },
+      },
+    },
+  ];
+}
+
+/** The application behind a workload's own proxy, for one port. */
+export const compileInboundCluster = memoize((workload: Workload, service: Service, port: number): Cluster => {
+  const place = workload.ports.find((candidate) => candidate.port === port);
+  const name = inboundClusterName(port);
+  return create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+    connectTimeout,
+    lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+    loadAssignment: {
+      clusterName: name,
+      endpoints:
+        place === undefined
+          ? []
+          : [
+              {
+                lbEndpoints: [
+                  {
+                    hostIdentifier: {
+                      case: 'endpoint',
+                      value: { address: socketAddress(place.app.address, place.app.port) },
+                    },
+                  },
+                ],
+              },
+            ],
+    },
+    metadata: { filterMetadata: { istio: serviceMetadata(service, undefined) } },
+  });
+});
+
+/** Leads a CONNECT to the listener inside the proxy that stands for the port of the service. */
+export const compileConnectCluster = memoize((service: Service, port: ServicePort): Cluster => {
+  const name = connectListenerName(service.host, port.port);
+  const address = {
+    address: {
+      case: 'envoyInternalAddress' as const,
+      value: { addressNameSpecifier: { case: 'serverListenerName' as const, value: name } },
+    },
+  };
+  return create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+    connectTimeout,
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address } } }] }],
+    },
+  });
+});

@@ -1,0 +1,128 @@
+// Compiles a snapshot into what one workload's proxy receives. Pure: no clock, no I/O; the same snapshot gives the same
+// bytes. What several proxies share (everything outbound of a namespace) is compiled once and is the same object for all.
+import type { Snapshot } from '../model/snapshot.js';
+import type { Workload } from '../model/workload.js';
+import { memoize } from '../util/memoize.js';
+import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '../xds/messages.js';
+import { encodeResource, type Resources, type ResourceSet, type VersionedResource } from '../xds/resources.js';
+import { compileConnectCluster, compileInboundCluster, compileOutboundClusters } from './clusters.js';
+import {
+  compileConnectListener,
+  compileInboundListener,
+  compileOutboundHttpListener,
+  compileUpstreamListener,
+} from './listeners.js';
+import type { Omission } from './provenance.js';
+import { compileRouteConfigurations } from './route-configurations.js';
+import type { Client } from './virtual-services.js';
+
+export interface Compiled {
+  readonly resources: Resources;
+  /** Rules that are not in force for this workload, and why. */
+  readonly omissions: readonly Omission[];
+}
+
+/** Everything that the proxy of `workload` should have under `snapshot`. */
+export function compileWorkload(snapshot: Snapshot, workload: Workload): Compiled {
+  const outbound = compileOutbound(snapshot, clientOf(snapshot, workload));
+  const inbound = compileInbound(snapshot, workload);
+  return {
+    resources: {
+      cluster: union(outbound.clusters, inbound.clusters),
+      endpoints: outbound.endpoints,
+      listener: union(outbound.connectListeners, inbound.listeners, upstreamListeners(snapshot, workload)),
+      routes: outbound.routes,
+    },
+    omissions: outbound.omissions,
+  };
+}
+
+/** Labels matter to routes only where some rule asks for them: without that all workloads of a namespace share everything. */
+function clientOf(snapshot: Snapshot, workload: Workload): Client {
+  return internClient(workload.namespace, usesSourceLabels(snapshot) ? JSON.stringify(workload.labels) : '{}');
+}
+
+const internClient = memoize((namespace: string, labelsJson: string): Client => {
+  return { namespace, labels: JSON.parse(labelsJson) as Record<string, string> };
+});
+
+const usesSourceLabels = memoize((snapshot: Snapshot): boolean =>
+  snapshot.virtualServices.some((owner) =>
+    owner.spec.http?.some((rule) => rule.match?.some((match) => match.sourceLabels !== undefined)),
+  ),
+);
+
+const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
+  const clusters: Cluster[] = [];
+  const endpoints: ClusterLoadAssignment[] = [];
+  const connectListeners: Listener[] = [];
+  for (const service of snapshot.services.all) {
+    const compiled = compileOutboundClusters(snapshot, service, client.namespace);
+    clusters.push(...compiled.clusters);
+    endpoints.push(...compiled.endpoints);
+    for (const port of service.ports) {
+      clusters.push(compileConnectCluster(service, port));
+      connectListeners.push(connectListener(snapshot.meshConfig, service, port));
+    }
+  }
+  const { configurations, omissions } = compileRouteConfigurations(snapshot, client);
+  return {
+    clusters: encodeAll(clusters.map((cluster) => encodeResource('cluster', cluster.name, cluster))),
+    endpoints: encodeAll(
+      endpoints.map((assignment) => encodeResource('endpoints', assignment.clusterName, assignment)),
+    ),
+    connectListeners: encodeAll(
+      connectListeners.map((listener) => encodeResource('listener', listener.name, listener)),
+    ),
+    routes: encodeAll(
+      configurations.map((configuration: RouteConfiguration) =>
+        encodeResource('routes', configuration.name, configuration),
+      ),
+    ),
+    omissions,
+  };
+});
+
+const connectListener = memoize(compileConnectListener);
+const upstreamListener = memoize(compileUpstreamListener);
+const outboundHttpListener = memoize(compileOutboundHttpListener);
+
+const compileInbound = memoize((snapshot: Snapshot, workload: Workload) => {
+  const service = snapshot.services.byHost.get(workload.serviceHost);
+  const places = service === undefined ? [] : workload.ports;
+  return {
+    clusters: encodeAll(
+      places.map((place) => {
+        const cluster = compileInboundCluster(workload, service!, place.port);
+        return encodeResource('cluster', cluster.name, cluster);
+      }),
+    ),
+    listeners: encodeAll(
+      places.map((place) => {
+        const protocol = service!.ports.find((port) => port.port === place.port)?.protocol ?? 'detect';
+        const listener = compileInboundListener(snapshot, workload, place, protocol);
+        return encodeResource('listener', listener.name, listener);
+      }),
+    ),
+  };
+});
+
+function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet {
+  const listeners = [outboundHttpListener(snapshot.meshConfig, workload.outboundHttp)];
+  for (const upstream of workload.upstreams) {
+    const service = snapshot.services.byHost.get(upstream.host);
+    const port = service?.ports.find((candidate) => candidate.port === upstream.port);
+    if (service === undefined || port === undefined) continue;
+    const authority = service.namespace === workload.namespace ? service.name : `${service.name}.${service.namespace}`;
+    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority));
+  }
+  return encodeAll(listeners.map((listener) => encodeResource('listener', listener.name, listener)));
+}
+
+function encodeAll(resources: readonly VersionedResource[]): ResourceSet {
+  return new Map(resources.map((resource) => [resource.name, resource]));
+}
+
+function union(...sets: readonly ResourceSet[]): ResourceSet {
+  return new Map(sets.flatMap((set) => [...set]));
+}

@@ -1,0 +1,59 @@
+// Which DestinationRule holds for a host as a client sees it, in Istio's order of namespaces.
+import type { DestinationRuleSpec, SubsetSpec, TrafficPolicy } from '../api/destination-rule.js';
+import type { DestinationRule } from '../api/kinds.js';
+import { compareSpecificity, hostMatches, resolveHost } from '../model/host.js';
+import type { Snapshot } from '../model/snapshot.js';
+import type { Service } from '../model/service.js';
+import { isVisibleIn } from '../model/visibility.js';
+
+/** The rules of one host taken together. */
+export interface EffectiveRule {
+  readonly policy: TrafficPolicy | undefined;
+  readonly subsets: readonly SubsetSpec[];
+  /** The rules that it was made of, the deciding one first. */
+  readonly sources: readonly DestinationRule[];
+}
+
+const noRule: EffectiveRule = { policy: undefined, subsets: [], sources: [] };
+
+/**
+ * Looks in the client's namespace, then the service's, then the root namespace; the first that has any rule for the host
+ * decides alone. Within it the most specific host counts; several rules for that host add their subsets, the oldest gives
+ * the policy and wins equal names.
+ */
+export function effectiveDestinationRule(snapshot: Snapshot, service: Service, clientNamespace: string): EffectiveRule {
+  const root = snapshot.meshConfig.rootNamespace;
+  for (const namespace of new Set([clientNamespace, service.namespace, root])) {
+    const candidates = snapshot.destinationRules.filter(
+      (rule) =>
+        rule.namespace === namespace &&
+        isVisibleIn(clientNamespace, rule.namespace, rule.spec.exportTo) &&
+        hostMatches(resolveHost(rule.spec.host, rule.namespace), service.host),
+    );
+    if (candidates.length > 0) return merge(mostSpecific(candidates));
+  }
+  return noRule;
+}
+
+/** The policy of a subset: its own blocks, and the host's for those that it does not have. */
+export function policyOf(rule: EffectiveRule, subset: SubsetSpec | undefined): TrafficPolicy {
+  return { ...rule.policy, ...subset?.trafficPolicy };
+}
+
+function mostSpecific(rules: readonly DestinationRule[]): DestinationRule[] {
+  const hostOf = (rule: DestinationRule) => resolveHost(rule.spec.host, rule.namespace);
+  const [best] = rules.map(hostOf).sort(compareSpecificity);
+  return rules.filter((rule) => hostOf(rule) === best);
+}
+
+function merge(rules: readonly DestinationRule[]): EffectiveRule {
+  const subsets = new Map<string, SubsetSpec>();
+  for (const rule of rules)
+    for (const subset of rule.spec.subsets ?? []) if (!subsets.has(subset.name)) subsets.set(subset.name, subset);
+  const specs: readonly DestinationRuleSpec[] = rules.map((rule) => rule.spec);
+  return {
+    policy: specs.find((spec) => spec.trafficPolicy !== undefined)?.trafficPolicy,
+    subsets: [...subsets.values()],
+    sources: rules,
+  };
+}

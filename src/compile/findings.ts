@@ -1,0 +1,175 @@
+// What is valid by itself but does not do what its author thinks: references that lead nowhere, conflicts that are decided
+// silently elsewhere, parts without effect. Computed from the snapshot with the same functions that compile it.
+import type { Diagnostic, DiagnosticCode, Severity } from '../api/diagnostic.js';
+import { objectKey, type MeshObject } from '../api/object.js';
+import type { RouteDestination } from '../api/virtual-service.js';
+import { closestWord } from '../util/closest.js';
+import { hostMatches, resolveHost } from '../model/host.js';
+import type { Service } from '../model/service.js';
+import type { Snapshot } from '../model/snapshot.js';
+import { matchesLabels, type Workload } from '../model/workload.js';
+import { memoize } from '../util/memoize.js';
+import { effectiveDestinationRule } from './destination-rules.js';
+import { effectiveMode } from './peer-authentication.js';
+import { hostsOf } from './virtual-services.js';
+
+/** Every finding about the objects of a snapshot. */
+export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] => [
+  ...findHostConflicts(snapshot),
+  ...findUnknownDestinations(snapshot),
+  ...findIdleDestinationRules(snapshot),
+  ...findIdlePeerAuthentications(snapshot),
+]);
+
+/** Workloads of which at least one port takes plaintext. */
+export const findPlaintextWorkloads = memoize((snapshot: Snapshot): readonly Workload[] =>
+  [...snapshot.workloads.values()].filter((workload) =>
+    workload.ports.some(({ port }) => effectiveMode(snapshot, workload, port).mode !== 'STRICT'),
+  ),
+);
+
+function findHostConflicts(snapshot: Snapshot): Diagnostic[] {
+  const owners = new Map<string, MeshObject>();
+  const found: Diagnostic[] = [];
+  for (const virtualService of snapshot.virtualServices)
+    for (const [i, host] of hostsOf(virtualService).entries()) {
+      const owner = owners.get(host);
+      if (owner === undefined) owners.set(host, virtualService);
+      else
+        found.push(
+          finding(
+            'warning',
+            'IST0109',
+            virtualService,
+            `spec.hosts[${i}]`,
+            `${host} is already claimed by ${objectKey(owner)} (${owner.origin.file}:${owner.origin.line}), which is older and counts; where both are visible this one has no effect for the host; merge them`,
+          ),
+        );
+    }
+  return found;
+}
+
+function findUnknownDestinations(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.virtualServices.flatMap((virtualService) =>
+    (virtualService.spec.http ?? []).flatMap((rule, i) =>
+      (rule.route ?? []).flatMap(({ destination }, j) => {
+        const problem = whyUnknown(snapshot, destination, virtualService.namespace);
+        return problem === undefined
+          ? []
+          : [finding('warning', 'IST0101', virtualService, `spec.http[${i}].route[${j}].destination`, problem)];
+      }),
+    ),
+  );
+}
+
+function whyUnknown(snapshot: Snapshot, destination: RouteDestination, namespace: string): string | undefined {
+  const host = resolveHost(destination.host, namespace);
+  const service = snapshot.services.byHost.get(host);
+  if (service === undefined)
+    return `no service has the host ${host}; requests that are sent there are answered with 503${suggestHost(snapshot, destination.host, host)}`;
+  const port = destination.port?.number;
+  if (port !== undefined && !service.ports.some((candidate) => candidate.port === port))
+    return `${host} has no port ${port}, only ${service.ports.map((candidate) => candidate.port).join(', ')}; requests that are sent there are answered with 503`;
+  const { subset } = destination;
+  if (subset === undefined || subset === '') return undefined;
+  const { subsets } = effectiveDestinationRule(snapshot, service, namespace);
+  if (subsets.some((candidate) => candidate.name === subset)) return undefined;
+  const guess = closestWord(
+    subset,
+    subsets.map((candidate) => candidate.name),
+  );
+  return `no DestinationRule that is seen from namespace ${namespace} gives ${host} a subset ${subset}; requests that are sent there are answered with 503${guess === undefined ? '' : `; did you mean ${guess}?`}`;
+}
+
+function suggestHost(snapshot: Snapshot, written: string, host: string): string {
+  const hosts = snapshot.services.all.map((service) => service.host);
+  const completed =
+    hosts.find((candidate) => candidate.startsWith(`${written}.`)) ??
+    hosts.find((candidate) => candidate.startsWith(`${written.split('.')[0]}.`));
+  const guess = completed ?? closestWord(host, hosts);
+  return guess === undefined ? '' : `; did you mean ${guess}?`;
+}
+
+function findIdleDestinationRules(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.destinationRules.flatMap((rule) => {
+    const host = resolveHost(rule.spec.host, rule.namespace);
+    const services = snapshot.services.all.filter((service) => hostMatches(host, service.host));
+    if (services.length === 0)
+      return [
+        finding(
+          'warning',
+          'IST0174',
+          rule,
+          'spec.host',
+          `no service has the host ${host}, so the rule has no effect${suggestHost(snapshot, rule.spec.host, host)}`,
+        ),
+      ];
+    return (rule.spec.subsets ?? []).flatMap((subset, i) =>
+      services.some((service) => selectsSome(snapshot, service, subset.labels ?? {}))
+        ? []
+        : [
+            finding(
+              'warning',
+              'IST0173',
+              rule,
+              `spec.subsets[${i}]`,
+              `no workload of ${host} has the labels of subset ${subset.name} (${formatLabels(subset.labels ?? {})}); requests to it are answered with 503`,
+            ),
+          ],
+    );
+  });
+}
+
+function selectsSome(snapshot: Snapshot, service: Service, labels: Readonly<Record<string, string>>): boolean {
+  return (snapshot.workloadsByService.get(service.host) ?? []).some((workload) =>
+    matchesLabels(workload.labels, labels),
+  );
+}
+
+function findIdlePeerAuthentications(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.peerAuthentications.flatMap((policy) => {
+    const labels = policy.spec.selector?.matchLabels ?? {};
+    if (Object.keys(labels).length === 0) return [];
+    if (policy.namespace === snapshot.meshConfig.rootNamespace)
+      return [
+        finding(
+          'warning',
+          'LAT0007',
+          policy,
+          'spec.selector',
+          `objects with a selector in the root namespace ${policy.namespace} have no effect; put it into the namespace of the workloads`,
+        ),
+      ];
+    if (
+      [...snapshot.workloads.values()].some(
+        (workload) => workload.namespace === policy.namespace && matchesLabels(workload.labels, labels),
+      )
+    )
+      return [];
+    return [
+      finding(
+        'warning',
+        'IST0127',
+        policy,
+        'spec.selector',
+        `no workload of namespace ${policy.namespace} has these labels (${formatLabels(labels)}), so it has no effect`,
+      ),
+    ];
+  });
+}
+
+function formatLabels(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map((pair) => pair.join('='))
+    .join(', ');
+}
+
+function finding(
+  severity: Severity,
+  code: DiagnosticCode,
+  object: MeshObject,
+  path: string,
+  message: string,
+): Diagnostic {
+  return { severity, code, object: objectKey(object), ...object.origin, path, message };
+}

@@ -1,0 +1,178 @@
+// Listeners: what a workload's proxy takes from its application (outbound) and from the mesh (inbound).
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { Duration } from '@bufbuild/protobuf/wkt';
+import type { MeshConfig } from '../api/mesh-config.js';
+import type { Address, Workload, WorkloadPort } from '../model/workload.js';
+import type { Protocol, Service, ServicePort } from '../model/service.js';
+import type { Snapshot } from '../model/snapshot.js';
+import {
+  HttpInspectorSchema,
+  ListenerSchema,
+  TcpProxySchema,
+  TlsInspectorSchema,
+  TrafficDirection,
+  type Listener,
+} from '../xds/messages.js';
+import { compileAccessLogs } from './access-logs.js';
+import { inboundHttpFilter, outboundHttpFilter, type OutboundHttp } from './http-connection-manager.js';
+import { durationOf, socketAddress, typed } from './messages.js';
+import {
+  connectListenerName,
+  httpProxyRoutes,
+  inboundClusterName,
+  listenerName,
+  outboundClusterName,
+  serviceRoutesName,
+} from './names.js';
+import { effectiveMode } from './peer-authentication.js';
+import { provenance } from './provenance.js';
+import { downstreamTls, meshAlpn } from './tls-contexts.js';
+
+type ListenerInit = Exclude<MessageInitShape<typeof ListenerSchema>, { $typeName: string }>;
+type ChainInit = Exclude<NonNullable<ListenerInit['filterChains']>[number], { $typeName: string }>;
+
+/** How long the first bytes may take where only a client that speaks first is expected: Envoy's default. */
+const inspectionTimeout = durationOf(15_000);
+/** How long a silent connection is waited for where the server may have to speak first; then it counts as bytes. */
+const serverFirstTimeout = durationOf(1000);
+/** What the HTTP inspector reports of a connection that begins with an HTTP/1 method. */
+const plainHttp = ['http/1.0', 'http/1.1'];
+
+const tlsInspector = {
+  name: 'envoy.filters.listener.tls_inspector',
+  configType: { case: 'typedConfig' as const, value: typed(TlsInspectorSchema, {}) },
+};
+const httpInspector = {
+  name: 'envoy.filters.listener.http_inspector',
+  configType: { case: 'typedConfig' as const, value: typed(HttpInspectorSchema, {}) },
+};
+
+/** The listener that serves every HTTP host of the mesh. */
+export function compileOutboundHttpListener(meshConfig: MeshConfig, { address, port }: Address): Listener {
+  return create(ListenerSchema, {
+    name: listenerName(address, port),
+    address: socketAddress(address, port),
+    trafficDirection: TrafficDirection.OUTBOUND,
+    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true })] }],
+  });
+}
+
+/** A loopback port for one port of one service. It takes any Host: the authority becomes the name of the service. */
+export function compileUpstreamListener(
+  meshConfig: MeshConfig,
+  service: Service,
+  port: ServicePort,
+  listen: Address,
+  authority: string,
+): Listener {
+  return create(ListenerSchema, {
+    name: listenerName(listen.address, listen.port),
+    address: socketAddress(listen.address, listen.port),
+    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port), authority }),
+  });
+}
+
+/** The same without a port of its own: a CONNECT to the service continues here, as if its address had been called. */
+export function compileConnectListener(meshConfig: MeshConfig, service: Service, port: ServicePort): Listener {
+  return create(ListenerSchema, {
+    name: connectListenerName(service.host, port.port),
+    listenerSpecifier: { case: 'internalListener', value: {} },
+    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port) }),
+  });
+}
+
+function serviceListener(
+  meshConfig: MeshConfig,
+  service: Service,
+  port: ServicePort,
+  http: OutboundHttp,
+): ListenerInit {
+  const bytes = tcpFilter(meshConfig, outboundClusterName(port.port, '', service.host));
+  const requests = outboundHttpFilter(meshConfig, http);
+  return {
+    trafficDirection: TrafficDirection.OUTBOUND,
+    ...inspection(port.protocol === 'detect' ? [httpInspector] : [], serverFirstTimeout),
+    filterChains: byProtocol(port.protocol, requests, bytes, { http: plainHttp, bytes: [] }),
+  };
+}
+
+/** One port of the workload as the mesh sees it: mTLS, and plaintext where no policy forbids it. */
+export function compileInboundListener(
+  snapshot: Snapshot,
+  workload: Workload,
+  place: WorkloadPort,
+  protocol: Protocol,
+): Listener {
+  const { mode, source } = effectiveMode(snapshot, workload, place.port);
+  const cluster = inboundClusterName(place.port);
+  const requests = inboundHttpFilter(snapshot.meshConfig, place.port, cluster);
+  const bytes = tcpFilter(snapshot.meshConfig, cluster);
+  const chains: ChainInit[] = [];
+  if (mode !== 'DISABLE') {
+    // Beside plaintext only handshakes of the mesh are ended here: the application may have a TLS of its own.
+    const names = { http: meshAlpn.http, bytes: mode === 'PERMISSIVE' ? meshAlpn.tcp : [] };
+    for (const chain of byProtocol(protocol, requests, bytes, names))
+      chains.push({
+        ...chain,
+        filterChainMatch: { ...chain.filterChainMatch, transportProtocol: 'tls' },
+        transportSocket: downstreamTls(),
+      });
+  }
+  if (mode !== 'STRICT') {
+    for (const chain of byProtocol(protocol, requests, bytes, { http: plainHttp, bytes: [] }))
+      chains.push({ ...chain, filterChainMatch: { ...chain.filterChainMatch, transportProtocol: 'raw_buffer' } });
+    if (protocol !== 'http') chains.push({ filterChainMatch: { transportProtocol: 'tls' }, filters: [bytes] });
+  }
+  return create(ListenerSchema, {
+    name: listenerName(place.inbound.address, place.inbound.port),
+    address: socketAddress(place.inbound.address, place.inbound.port),
+    trafficDirection: TrafficDirection.INBOUND,
+    ...inspection(
+      protocol === 'detect' && mode !== 'STRICT' ? [tlsInspector, httpInspector] : [tlsInspector],
+      protocol === 'http' || mode === 'STRICT' ? inspectionTimeout : serverFirstTimeout,
+    ),
+    filterChains: chains.map((chain, i) => ({ name: `${place.port}-${i}`, ...chain })),
+    ...(source === undefined ? {} : { metadata: provenance(source, 'spec.mtls') }),
+  });
+}
+
+interface ProtocolNames {
+  /** What tells HTTP. */
+  readonly http: readonly string[];
+  /** What tells bytes; empty: everything that is not HTTP. */
+  readonly bytes: readonly string[];
+}
+
+/** The chain of a declared protocol, or the two between which the handshake or the first bytes decide. */
+function byProtocol(protocol: Protocol, requests: Filter, bytes: Filter, names: ProtocolNames): ChainInit[] {
+  if (protocol === 'detect')
+    return [
+      { filterChainMatch: { applicationProtocols: [...names.http] }, filters: [requests] },
+      { filterChainMatch: { applicationProtocols: [...names.bytes] }, filters: [bytes] },
+    ];
+  const applicationProtocols = names.bytes.length === 0 ? [] : [...names.http, ...names.bytes];
+  return [{ filterChainMatch: { applicationProtocols }, filters: [protocol === 'http' ? requests : bytes] }];
+}
+
+type Filter = NonNullable<ChainInit['filters']>[number];
+
+/** Looks at the first bytes of a connection, where there is something to choose. */
+function inspection(inspectors: NonNullable<ListenerInit['listenerFilters']>, timeout: Duration): ListenerInit {
+  if (inspectors.length === 0) return {};
+  return { listenerFilters: inspectors, listenerFiltersTimeout: timeout, continueOnListenerFiltersTimeout: true };
+}
+
+function tcpFilter(meshConfig: MeshConfig, cluster: string): Filter {
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    configType: {
+      case: 'typedConfig' as const,
+      value: typed(TcpProxySchema, {
+        statPrefix: cluster,
+        clusterSpecifier: { case: 'cluster', value: cluster },
+        idleTimeout: durationOf(3_600_000),
+        accessLog: compileAccessLogs(meshConfig),
+      }),
+    },
+  };
+}

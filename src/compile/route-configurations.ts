@@ -1,0 +1,130 @@
+// Route configurations: one for the listener that serves every host, one for each port of each service.
+import { create } from '@bufbuild/protobuf';
+import type { VirtualService } from '../api/kinds.js';
+import { callableNames } from '../model/host.js';
+import { mayCarryHttp, type Service, type ServicePort } from '../model/service.js';
+import type { ServiceIndex, Snapshot } from '../model/snapshot.js';
+import { memoize } from '../util/memoize.js';
+import {
+  RouteConfigurationSchema,
+  RouteSchema,
+  VirtualHostSchema,
+  type Route,
+  type RouteConfiguration,
+  type VirtualHost,
+} from '../xds/messages.js';
+import { durationOf } from './messages.js';
+import { connectListenerName, httpProxyRoutes, outboundClusterName, serviceRoutesName } from './names.js';
+import type { Omission } from './provenance.js';
+import { compileHttpRoutes, defaultRoute, type CompiledRoutes } from './routes.js';
+import { appliesInMesh, hostsOf, owningVirtualService, type Client } from './virtual-services.js';
+
+export interface CompiledRouteConfigurations {
+  readonly configurations: readonly RouteConfiguration[];
+  readonly omissions: readonly Omission[];
+}
+
+/** Port under which Istio files hosts that are no service. */
+const portOfForeignHosts = 80;
+
+/** Everything that decides where requests of `client` go. */
+export function compileRouteConfigurations(snapshot: Snapshot, client: Client): CompiledRouteConfigurations {
+  const everyHost: VirtualHost[] = [];
+  const configurations: RouteConfiguration[] = [];
+  const omissions = new Set<Omission>();
+  for (const service of snapshot.services.all) {
+    const owner = owningVirtualService(snapshot, service.host, client.namespace);
+    for (const port of service.ports) {
+      const compiled = mayCarryHttp(port.protocol)
+        ? routesOf(owner, service, port, snapshot.services, client)
+        : bytesOnly;
+      for (const omission of compiled.omissions) omissions.add(omission);
+      everyHost.push(virtualHost(service, port, client.namespace, compiled));
+      if (mayCarryHttp(port.protocol)) configurations.push(serviceRoutes(service, port, compiled));
+    }
+  }
+  everyHost.push(...foreignHosts(snapshot, client));
+  configurations.unshift(create(RouteConfigurationSchema, { name: httpProxyRoutes, virtualHosts: everyHost }));
+  return { configurations, omissions: [...omissions] };
+}
+
+/** Ports that carry bytes have no requests to route; they are reached by CONNECT. */
+const bytesOnly: CompiledRoutes = { routes: [], omissions: [] };
+
+function routesOf(
+  owner: VirtualService | undefined,
+  service: Service,
+  port: ServicePort,
+  services: ServiceIndex,
+  client: Client,
+): CompiledRoutes {
+  if (owner?.spec.http === undefined) return defaultRoutes(service, port);
+  return ownedRoutes(owner, services, client, port.port);
+}
+
+const defaultRoutes = memoize((service: Service, port: ServicePort): CompiledRoutes => {
+  return { routes: [defaultRoute(outboundClusterName(port.port, '', service.host))], omissions: [] };
+});
+
+const ownedRoutes = memoize(compileHttpRoutes);
+
+const serviceRoutes = memoize((service: Service, port: ServicePort, compiled: CompiledRoutes): RouteConfiguration =>
+  create(RouteConfigurationSchema, {
+    name: serviceRoutesName(service.host, port.port),
+    virtualHosts: [
+      create(VirtualHostSchema, { name: `${service.host}:${port.port}`, domains: ['*'], routes: [...compiled.routes] }),
+    ],
+  }),
+);
+
+const virtualHost = memoize(
+  (service: Service, port: ServicePort, namespace: string, compiled: CompiledRoutes): VirtualHost => {
+    const names = callableNames(service.name, service.namespace, namespace);
+    const withDot = [`${service.host}.`];
+    const domains = [...names, ...withDot].map((name) => `${name}:${port.port}`);
+    // Without a port a host means port 80 where the service has it, else its first.
+    if (port.port === (service.ports.find((candidate) => candidate.port === 80) ?? service.ports[0])?.port)
+      domains.unshift(...names, ...withDot);
+    return create(VirtualHostSchema, {
+      name: `${service.host}:${port.port}`,
+      domains,
+      routes: [connectRoute(service, port), ...compiled.routes],
+    });
+  },
+);
+
+/** CONNECT to a service goes on in the listener for its port, as if its address had been called. */
+const connectRoute = memoize((service: Service, port: ServicePort): Route =>
+  create(RouteSchema, {
+    name: 'connect',
+    match: { pathSpecifier: { case: 'connectMatcher', value: {} } },
+    action: {
+      case: 'route',
+      value: {
+        clusterSpecifier: { case: 'cluster', value: connectListenerName(service.host, port.port) },
+        timeout: durationOf(0),
+        upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
+      },
+    },
+  }),
+);
+
+/** Hosts that VirtualServices name and no service has: they too get a virtual host, from the oldest object that names them. */
+function foreignHosts(snapshot: Snapshot, client: Client): VirtualHost[] {
+  const hosts = new Map<string, VirtualService>();
+  for (const owner of snapshot.virtualServices)
+    if (appliesInMesh(owner, client.namespace) && owner.spec.http !== undefined)
+      for (const host of hostsOf(owner))
+        if (!snapshot.services.byHost.has(host) && !hosts.has(host)) hosts.set(host, owner);
+  return [...hosts].map(([host, owner]) =>
+    foreignHost(host, ownedRoutes(owner, snapshot.services, client, portOfForeignHosts)),
+  );
+}
+
+const foreignHost = memoize((host: string, compiled: CompiledRoutes): VirtualHost =>
+  create(VirtualHostSchema, {
+    name: `${host}:${portOfForeignHosts}`,
+    domains: host.startsWith('*') ? [host] : [host, `${host}:*`],
+    routes: [...compiled.routes],
+  }),
+);

@@ -1,0 +1,330 @@
+// Turns the rules of a VirtualService into Envoy routes, in Istio's translation.
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { VirtualService } from '../api/kinds.js';
+import { objectKey } from '../api/object.js';
+import type { StringMatch } from '../api/schema.js';
+import type {
+  HeaderChanges,
+  HttpMatch,
+  HttpRedirect,
+  HttpRouteRule,
+  RouteDestination,
+  WeightedDestination,
+} from '../api/virtual-service.js';
+import { resolveHost } from '../model/host.js';
+import type { ServiceIndex } from '../model/snapshot.js';
+import { parseDurationMs } from '../util/duration.js';
+import {
+  HeaderValueOption_HeaderAppendAction as AppendAction,
+  RedirectAction_RedirectResponseCode as RedirectCode,
+  RouteSchema,
+  type Route,
+} from '../xds/messages.js';
+import { durationOf } from './messages.js';
+import { outboundClusterName } from './names.js';
+import { provenance, type Omission } from './provenance.js';
+import { whyMatchIsNotFor, type Client } from './virtual-services.js';
+
+type RouteInit = MessageInitShape<typeof RouteSchema>;
+type ActionInit = Exclude<RouteInit['action'], undefined>;
+type MatchInit = Exclude<Exclude<RouteInit['match'], undefined>, { $typeName: string }>;
+type HeaderOptionInit = NonNullable<RouteInit['requestHeadersToAdd']>[number];
+
+export interface CompiledRoutes {
+  readonly routes: readonly Route[];
+  readonly omissions: readonly Omission[];
+}
+
+/** The route of a service that no VirtualService owns. */
+export function defaultRoute(cluster: string): Route {
+  return create(RouteSchema, {
+    name: 'default',
+    match: { pathSpecifier: { case: 'prefix', value: '/' } },
+    action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: durationOf(0) } },
+  });
+}
+
+/** Every rule that concerns `client` on a listener for `port`, in order; what follows a rule that takes everything is left out. */
+export function compileHttpRoutes(
+  owner: VirtualService,
+  services: ServiceIndex,
+  client: Client,
+  port: number,
+): CompiledRoutes {
+  const routes: Route[] = [];
+  const omissions: Omission[] = [];
+  const omit = (path: string, reason: string) => omissions.push({ object: objectKey(owner), path, reason });
+  let takesAll = false;
+  for (const [i, rule] of (owner.spec.http ?? []).entries()) {
+    const path = `spec.http[${i}]`;
+    if (takesAll) {
+      omit(path, 'an earlier rule takes every request');
+      continue;
+    }
+    if (rule.match === undefined || rule.match.length === 0) {
+      routes.push(compileRule(owner, path, rule, undefined, services, port));
+      takesAll = true;
+      continue;
+    }
+    for (const [j, match] of rule.match.entries()) {
+      const matchPath = `${path}.match[${j}]`;
+      const reason = takesAll ? 'an earlier match takes every request' : whyMatchIsNotFor(match, client, port);
+      if (reason !== undefined) {
+        omit(matchPath, reason);
+        continue;
+      }
+      routes.push(compileRule(owner, matchPath, rule, match, services, port));
+      takesAll = isCatchAll(match);
+    }
+  }
+  return { routes, omissions };
+}
+
+function compileRule(
+  owner: VirtualService,
+  path: string,
+  rule: HttpRouteRule,
+  match: HttpMatch | undefined,
+  services: ServiceIndex,
+  port: number,
+): Route {
+  const name = [rule.name, match?.name].filter((part) => part !== undefined && part !== '').join('.');
+  const init: RouteInit = {
+    name,
+    match: compileMatch(match),
+    metadata: provenance(owner, path),
+    ...headerChanges(rule.headers),
+  };
+  const action =
+    rule.redirect === undefined ? forward(owner, rule, services, port, init) : compileRedirect(rule.redirect, port);
+  return create(RouteSchema, { ...init, action });
+}
+
+/** Whether a match lets every request through: then nothing after it can be reached. */
+function isCatchAll(match: HttpMatch): boolean {
+  const { uri } = match;
+  const anyPath =
+    uri === undefined || uri.prefix === '/' || uri.regex === '*' || uri.regex === '.*' || Object.keys(uri).length === 0;
+  const conditions = [match.headers, match.withoutHeaders, match.queryParams].some(
+    (map) => map !== undefined && Object.keys(map).length > 0,
+  );
+  return (
+    anyPath &&
+    !conditions &&
+    [match.method, match.authority, match.scheme].every(
+      (value) => value === undefined || Object.keys(value).length === 0,
+    )
+  );
+}
+
+function compileMatch(match: HttpMatch | undefined): MatchInit {
+  if (match === undefined) return { pathSpecifier: { case: 'prefix', value: '/' } };
+  const headers: NonNullable<MatchInit['headers']> = [];
+  for (const [name, value] of sortedEntries(match.headers)) headers.push(headerMatcher(name.toLowerCase(), value));
+  for (const [name, value] of sortedEntries(match.withoutHeaders))
+    headers.push({
+      ...headerMatcher(name.toLowerCase(), value),
+      invertMatch: true,
+      treatMissingHeaderAsEmpty: !isPresence(value),
+    });
+  for (const [name, value] of [
+    [':method', match.method],
+    [':authority', match.authority],
+    [':scheme', match.scheme],
+  ] as const)
+    if (value !== undefined && !isPresence(value)) headers.push(headerMatcher(name, value));
+  return {
+    pathSpecifier: pathSpecifier(match.uri),
+    caseSensitive: match.ignoreUriCase !== true,
+    headers,
+    queryParameters: sortedEntries(match.queryParams).map(([name, value]) => ({
+      name,
+      queryParameterMatchSpecifier: isPresence(value)
+        ? { case: 'presentMatch' as const, value: true }
+        : { case: 'stringMatch' as const, value: { matchPattern: pattern(value) } },
+    })),
+  };
+}
+
+function pathSpecifier(uri: StringMatch | undefined): NonNullable<MatchInit['pathSpecifier']> {
+  if (uri?.exact !== undefined) return { case: 'path', value: uri.exact };
+  if (uri?.regex !== undefined && uri.regex !== '*') return { case: 'safeRegex', value: { regex: uri.regex } };
+  return { case: 'prefix', value: uri?.prefix === undefined || uri.prefix === '' ? '/' : uri.prefix };
+}
+
+/** Istio reads an empty match and the expression `*` as "the header is there". */
+function isPresence(match: StringMatch): boolean {
+  return match.regex === '*' || (match.exact === undefined && match.prefix === undefined && match.regex === undefined);
+}
+
+function headerMatcher(name: string, match: StringMatch) {
+  return {
+    name,
+    headerMatchSpecifier: isPresence(match)
+      ? { case: 'presentMatch' as const, value: true }
+      : { case: 'stringMatch' as const, value: { matchPattern: pattern(match) } },
+  };
+}
+
+function pattern(match: StringMatch) {
+  if (match.exact !== undefined) return { case: 'exact' as const, value: match.exact };
+  if (match.prefix !== undefined) return { case: 'prefix' as const, value: match.prefix };
+  return { case: 'safeRegex' as const, value: { regex: match.regex! } };
+}
+
+function forward(
+  owner: VirtualService,
+  rule: HttpRouteRule,
+  services: ServiceIndex,
+  port: number,
+  init: RouteInit,
+): ActionInit {
+  // Zero drops a destination beside others; a sole destination takes everything whatever its weight.
+  const all = rule.route ?? [];
+  const destinations = all.length > 1 ? all.filter((destination) => (destination.weight ?? 0) > 0) : all;
+  const [sole] = destinations;
+  const clusterOf = (destination: RouteDestination) => clusterFor(destination, owner.namespace, services, port);
+  const rewrite = rule.rewrite;
+  const authority =
+    rewrite?.authority ??
+    authorityOf(rule.headers) ??
+    (destinations.length === 1 ? authorityOf(sole?.headers) : undefined);
+  if (destinations.length === 1 && sole !== undefined) addHeaderChanges(init, headerChanges(sole.headers));
+  return {
+    case: 'route',
+    value: {
+      clusterSpecifier:
+        destinations.length === 1
+          ? { case: 'cluster', value: clusterOf(sole!.destination) }
+          : {
+              case: 'weightedClusters',
+              value: {
+                clusters: destinations.map((destination) =>
+                  weighted(destination, clusterOf(destination.destination), rewrite?.authority),
+                ),
+              },
+            },
+      timeout: durationOf(parseDurationMs(rule.timeout ?? '0s') ?? 0),
+      ...(rewrite?.uri === undefined ? {} : { prefixRewrite: rewrite.uri }),
+      ...(rewrite?.uriRegexRewrite === undefined
+        ? {}
+        : {
+            regexRewrite: {
+              pattern: { regex: rewrite.uriRegexRewrite.match },
+              substitution: rewrite.uriRegexRewrite.rewrite,
+            },
+          }),
+      ...(authority === undefined
+        ? {}
+        : { hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: authority } }),
+    },
+  };
+}
+
+function weighted(destination: WeightedDestination, name: string, routeAuthority: string | undefined) {
+  const authority = routeAuthority === undefined ? authorityOf(destination.headers) : undefined;
+  return {
+    name,
+    weight: destination.weight ?? 0,
+    ...headerChanges(destination.headers),
+    ...(authority === undefined
+      ? {}
+      : { hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: authority } }),
+  };
+}
+
+/** Cluster of a destination: its port, else the only port of the service, else the port of the listener. */
+export function clusterFor(
+  destination: RouteDestination,
+  ruleNamespace: string,
+  services: ServiceIndex,
+  listenerPort: number,
+): string {
+  const host = resolveHost(destination.host, ruleNamespace);
+  const ports = services.byHost.get(host)?.ports ?? [];
+  const port = destination.port?.number ?? (ports.length === 1 ? ports[0]!.port : listenerPort);
+  return outboundClusterName(port, destination.subset ?? '', host);
+}
+
+function compileRedirect(redirect: HttpRedirect, listenerPort: number): ActionInit {
+  const codes: Record<number, RedirectCode> = {
+    302: RedirectCode.FOUND,
+    303: RedirectCode.SEE_OTHER,
+    307: RedirectCode.TEMPORARY_REDIRECT,
+    308: RedirectCode.PERMANENT_REDIRECT,
+  };
+  const port = redirect.port ?? (redirect.derivePort === 'FROM_REQUEST_PORT' ? listenerPort : 0);
+  const isDefaultPort =
+    (port === 80 && (redirect.scheme ?? 'http') === 'http') || (port === 443 && redirect.scheme === 'https');
+  return {
+    case: 'redirect',
+    value: {
+      hostRedirect: redirect.authority ?? '',
+      portRedirect: isDefaultPort ? 0 : port,
+      responseCode: codes[redirect.redirectCode ?? 301] ?? RedirectCode.MOVED_PERMANENTLY,
+      ...(redirect.uri === undefined
+        ? {}
+        : { pathRewriteSpecifier: { case: 'pathRedirect' as const, value: redirect.uri } }),
+      ...(redirect.scheme === undefined
+        ? {}
+        : { schemeRewriteSpecifier: { case: 'schemeRedirect' as const, value: redirect.scheme } }),
+    },
+  };
+}
+
+interface HeaderChangesInit {
+  requestHeadersToAdd: HeaderOptionInit[];
+  requestHeadersToRemove: string[];
+  responseHeadersToAdd: HeaderOptionInit[];
+  responseHeadersToRemove: string[];
+}
+
+/** Header operations without those on the authority, which Istio turns into a rewrite, and on pseudo-headers, which it drops. */
+function headerChanges(changes: HeaderChanges | undefined): HeaderChangesInit {
+  return {
+    requestHeadersToAdd: headersToAdd(changes?.request, isRequestHeader),
+    requestHeadersToRemove: (changes?.request?.remove ?? []).filter(isRequestHeader),
+    responseHeadersToAdd: headersToAdd(changes?.response, isHeader),
+    responseHeadersToRemove: (changes?.response?.remove ?? []).filter(isHeader),
+  };
+}
+
+function addHeaderChanges(init: RouteInit, more: HeaderChangesInit): void {
+  for (const key of Object.keys(more) as (keyof HeaderChangesInit)[]) {
+    const list = (init[key] ?? []) as unknown[];
+    list.push(...more[key]);
+  }
+}
+
+function headersToAdd(operations: HeaderChanges['request'], allowed: (name: string) => boolean): HeaderOptionInit[] {
+  const option =
+    (appendAction: AppendAction) =>
+    ([key, value]: [string, string]) => ({ header: { key, value }, appendAction });
+  const entries = (map: Record<string, string> | undefined) => sortedEntries(map).filter(([name]) => allowed(name));
+  return [
+    ...entries(operations?.set).map(option(AppendAction.OVERWRITE_IF_EXISTS_OR_ADD)),
+    ...entries(operations?.add).map(option(AppendAction.APPEND_IF_EXISTS_OR_ADD)),
+  ];
+}
+
+function authorityOf(changes: HeaderChanges | undefined): string | undefined {
+  const find = (map: Record<string, string> | undefined) =>
+    Object.entries(map ?? {}).find(([name]) => isAuthority(name))?.[1];
+  return find(changes?.request?.set) ?? find(changes?.request?.add);
+}
+
+function isAuthority(name: string): boolean {
+  return name.toLowerCase() === 'host' || name === ':authority';
+}
+
+function isHeader(name: string): boolean {
+  return !name.startsWith(':');
+}
+
+function isRequestHeader(name: string): boolean {
+  return isHeader(name) && !isAuthority(name);
+}
+
+function sortedEntries<T>(map: Readonly<Record<string, T>> | undefined): [string, T][] {
+  return Object.entries(map ?? {}).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+}

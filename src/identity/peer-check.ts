@@ -1,0 +1,54 @@
+// Decides whether a peer's certificate names somebody we may talk to. It runs after every handshake, resumed ones too:
+// Node checks nothing on resumption, and a session outlives the certificate that it began with.
+import { parseLeafCertificate, type LeafCertificate } from './leaf-certificate.js';
+import { parseSpiffeId, type SpiffeId } from './spiffe-id.js';
+
+/** Who the peer is, or in one sentence why it is nobody. */
+export type PeerVerdict =
+  | { readonly ok: true; readonly uri: string; readonly id: SpiffeId; readonly notAfterMs: number }
+  | { readonly ok: false; readonly problem: string };
+
+export interface PeerExpectation {
+  /** The only trust domain whose identities count. */
+  readonly trustDomain: string;
+  /** SPIFFE IDs of which the peer must have one; undefined: any of the trust domain. */
+  readonly allowedIds: ReadonlySet<string> | undefined;
+  /** Wall time in milliseconds. */
+  readonly nowMs: number;
+}
+
+/**
+ * Checks validity, the single SPIFFE ID, trust domain and expected identity of a leaf certificate.
+ * The chain to a trusted root is the TLS library's to check, at the handshake that made the session.
+ */
+export function checkPeer(leafDer: Uint8Array | undefined, expected: PeerExpectation): PeerVerdict {
+  if (leafDer === undefined || leafDer.length === 0) return refuse('the peer sent no certificate');
+  let leaf: LeafCertificate;
+  try {
+    leaf = parseLeafCertificate(leafDer);
+  } catch {
+    return refuse('the certificate is malformed');
+  }
+  if (expected.nowMs < leaf.notBeforeMs) return refuse(`the certificate is not valid before ${iso(leaf.notBeforeMs)}`);
+  if (expected.nowMs >= leaf.notAfterMs) return refuse(`the certificate expired at ${iso(leaf.notAfterMs)}`);
+  if (leaf.isAuthority) return refuse('the certificate belongs to an authority, not to a workload');
+  const [uri, second] = leaf.uris;
+  if (uri === undefined || second !== undefined)
+    return refuse(`the certificate has ${leaf.uris.length} URI names instead of one`);
+  const id = parseSpiffeId(uri);
+  if (id === undefined)
+    return refuse('the certificate has no SPIFFE ID of the form spiffe://<trust domain>/ns/<namespace>/sa/<account>');
+  if (id.trustDomain !== expected.trustDomain)
+    return refuse(`${uri} is of trust domain ${id.trustDomain}, not ${expected.trustDomain}`);
+  if (expected.allowedIds !== undefined && !expected.allowedIds.has(uri))
+    return refuse(`${uri} is not ${[...expected.allowedIds].join(' or ')}`);
+  return { ok: true, uri, id, notAfterMs: leaf.notAfterMs };
+}
+
+function refuse(problem: string): PeerVerdict {
+  return { ok: false, problem };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,103 @@
+// A named group of endpoints: keeps what is the same when configuration changes, so that connections survive it.
+import { isDeepStrictEqual } from 'node:util';
+import { unknownParty, type CalledService, type Party } from '../../telemetry/istio-labels.js';
+import { partyOfSummary } from '../../telemetry/peer-metadata.js';
+import { createBalancer, type Balancer } from '../balance/balancer.js';
+import { transportFor, type ClusterConfig, type EndpointConfig } from '../config/cluster-config.js';
+import type { Connector } from '../tls/connector.js';
+import { Endpoint } from './endpoint.js';
+
+export class Cluster {
+  readonly name: string;
+  readonly #connector: Connector;
+  readonly #random: () => number;
+  #config: ClusterConfig;
+  #endpointConfigs: readonly EndpointConfig[] = [];
+  #endpoints = new Map<string, Endpoint>();
+  #balancer: Balancer<Endpoint>;
+  /** Whether endpoints have arrived, be it none. */
+  isWarm = false;
+
+  constructor(config: ClusterConfig, connector: Connector, random: () => number) {
+    this.name = config.name;
+    this.#config = config;
+    this.#connector = connector;
+    this.#random = random;
+    this.#balancer = createBalancer(config.balancer, [], random);
+    if (config.edsName === undefined) this.setEndpoints(config.endpoints);
+  }
+
+  get config(): ClusterConfig {
+    return this.#config;
+  }
+
+  /** The service that is called through it. */
+  get service(): CalledService {
+    return this.#config.service ?? { host: this.name, name: this.name, namespace: unknownParty.namespace };
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return [...this.#endpoints.values()];
+  }
+
+  /** An endpoint for a request, or undefined where there is none. */
+  pick(): Endpoint | undefined {
+    return this.#balancer.pick();
+  }
+
+  /** Takes a new configuration of the same name. */
+  reconfigure(config: ClusterConfig): void {
+    const endpoints = config.edsName === undefined ? config.endpoints : this.#endpointConfigs;
+    const sameTransports =
+      isDeepStrictEqual(config.transports, this.#config.transports) &&
+      config.connectTimeoutMs === this.#config.connectTimeoutMs;
+    this.#config = config;
+    this.#rebuild(endpoints, sameTransports);
+  }
+
+  /** Takes a new list of endpoints; connections to those that stay are kept. */
+  setEndpoints(configs: readonly EndpointConfig[]): void {
+    this.isWarm = true;
+    this.#rebuild(configs, true);
+  }
+
+  close(): void {
+    for (const endpoint of this.#endpoints.values()) endpoint.drain();
+    this.#endpoints.clear();
+  }
+
+  #rebuild(configs: readonly EndpointConfig[], keep: boolean): void {
+    const before = this.#endpoints;
+    const known = new Map(this.#endpointConfigs.map((config) => [keyOf(config), config]));
+    const after = new Map<string, Endpoint>();
+    for (const config of configs) {
+      const key = keyOf(config);
+      const old = before.get(key);
+      const reusable = keep && old !== undefined && isDeepStrictEqual(known.get(key), config);
+      after.set(key, reusable ? old : this.#create(config));
+    }
+    this.#endpoints = after;
+    this.#endpointConfigs = configs;
+    this.#balancer = createBalancer(this.#config.balancer, [...after.values()], this.#random);
+    for (const [key, endpoint] of before) if (after.get(key) !== endpoint) endpoint.drain();
+  }
+
+  #create(config: EndpointConfig): Endpoint {
+    const { tls, protocols } = transportFor(this.#config, config);
+    const party: Party = config.workloadSummary === undefined ? unknownParty : partyOfSummary(config.workloadSummary);
+    return new Endpoint({
+      address: config.address,
+      port: config.port,
+      weight: config.weight,
+      connectTimeoutMs: this.#config.connectTimeoutMs,
+      tls,
+      protocols,
+      party,
+      connector: this.#connector,
+    });
+  }
+}
+
+function keyOf({ address, port }: EndpointConfig): string {
+  return `${address} ${port}`;
+}

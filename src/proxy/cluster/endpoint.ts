@@ -1,0 +1,62 @@
+// One place where a cluster's requests may go: its address, how to connect to it, and what is under way there.
+import type { Party } from '../../telemetry/istio-labels.js';
+import type { CallSeries } from '../../telemetry/series.js';
+import type { Candidate } from '../balance/balancer.js';
+import { HttpPool } from '../http/pool.js';
+import type { Connector, ConnectOutcome, SessionCache, TlsTarget } from '../tls/connector.js';
+
+export interface EndpointOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly connectTimeoutMs: number;
+  readonly tls: TlsTarget | undefined;
+  /** Protocols to offer for bytes; for HTTP the listener's filter says its own. */
+  readonly protocols: readonly string[];
+  /** The workload as endpoint metadata describes it, for calls whose peer never answered. */
+  readonly party: Party;
+  readonly connector: Connector;
+}
+
+export class Endpoint implements Candidate {
+  readonly options: EndpointOptions;
+  /** `address:port`, as in logs. */
+  readonly host: string;
+  active = 0;
+  /** Series of calls to it, by who answers, and the own workload under which they were resolved. */
+  readonly calls = new WeakMap<Party, { readonly self: Party; readonly series: CallSeries }>();
+  readonly #sessions: SessionCache = new Map();
+  readonly #pools = new Map<string, HttpPool>();
+
+  constructor(options: EndpointOptions) {
+    this.options = options;
+    this.host = `${options.address.includes(':') ? `[${options.address}]` : options.address}:${options.port}`;
+  }
+
+  get weight(): number {
+    return this.options.weight;
+  }
+
+  /** The pool for HTTP over connections that offer `protocols`. */
+  httpPool(protocols: readonly string[]): HttpPool {
+    const key = protocols.join(',');
+    let pool = this.#pools.get(key);
+    if (pool === undefined) this.#pools.set(key, (pool = new HttpPool((done) => this.#connect(protocols, done))));
+    return pool;
+  }
+
+  /** Opens a connection for bytes; the returned function gives up. */
+  connect(done: (outcome: ConnectOutcome) => void): () => void {
+    return this.#connect(this.options.protocols, done);
+  }
+
+  /** No new use: idle connections end now, busy ones after what they carry. */
+  drain(): void {
+    for (const pool of this.#pools.values()) pool.drain();
+  }
+
+  #connect(protocols: readonly string[], done: (outcome: ConnectOutcome) => void): () => void {
+    const { address, port, connectTimeoutMs: timeoutMs, tls, connector } = this.options;
+    return connector.connect({ address, port, timeoutMs, tls, protocols, sessions: this.#sessions }, done);
+  }
+}

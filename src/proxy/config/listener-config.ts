@@ -1,0 +1,232 @@
+// Reads listeners from Envoy's messages; what this proxy cannot do is refused by name.
+import { toBinary } from '@bufbuild/protobuf';
+import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
+import { contentHash } from '../../util/hash.js';
+import { compileJsonFormat, compileTextFormat, type Formatter } from '../../telemetry/access-log/format.js';
+import { HttpFilter } from '../http/http-filter.js';
+import type { AccessLogTarget, HttpEnvironment, HttpSettings } from '../http/manager.js';
+import { UnsupportedConfig } from '../http/matchers.js';
+import { RouteTable } from '../http/route-table.js';
+import type { FilterChain, FilterChainMatch, NetworkFilter } from '../listener/filter-chain.js';
+import type { ListenerConfig } from '../listener/listener.js';
+import { TcpFilter, type TcpEnvironment } from '../tcp/tcp-filter.js';
+import type { TlsAcceptor } from '../tls/acceptor.js';
+import {
+  DownstreamTlsContextSchema,
+  FileAccessLogSchema,
+  FilterChainSchema,
+  HeaderMutationSchema,
+  HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
+  HttpConnectionManagerSchema,
+  HttpInspectorSchema,
+  RouterSchema,
+  TcpProxySchema,
+  TlsInspectorSchema,
+  TrafficDirection,
+  TypedStructSchema,
+  type AccessLog,
+  type FilterChain as FilterChainMessage,
+  type HttpConnectionManager,
+  type Listener as ListenerMessage,
+} from '../../xds/messages.js';
+import { durationMs } from './duration.js';
+
+/** What the running parts of a listener need. */
+export interface ListenerFactory
+  extends Omit<HttpEnvironment, 'routes' | 'accessLogs'>, Omit<TcpEnvironment, 'accessLogs'> {
+  /** The routes of that name now. */
+  findRoutes(name: string): RouteTable | undefined;
+  createAcceptor(protocols: readonly string[]): TlsAcceptor;
+  /** Where lines for that path go. */
+  openAccessLog(path: string): (line: string) => void;
+}
+
+/** @throws UnsupportedConfig */
+export function readListener(listener: ListenerMessage, factory: ListenerFactory): ListenerConfig {
+  const direction = listener.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : 'outbound';
+  const routeNames = new Set<string>();
+  const inspectors = new Set(
+    listener.listenerFilters.map((filter) => {
+      const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+      if (config !== undefined && anyUnpack(config, TlsInspectorSchema) !== undefined) return 'tls';
+      if (config !== undefined && anyUnpack(config, HttpInspectorSchema) !== undefined) return 'http';
+      throw new UnsupportedConfig(`listener filter ${filter.name} is not supported`);
+    }),
+  );
+  if (listener.useOriginalDst === true) throw new UnsupportedConfig('redirected connections are not supported');
+  return {
+    name: listener.name,
+    address: addressOf(listener),
+    direction,
+    inspectsTls: inspectors.has('tls'),
+    inspectsHttp: inspectors.has('http'),
+    inspectionTimeoutMs: durationMs(listener.listenerFiltersTimeout) ?? 15_000,
+    chains: [
+      ...listener.filterChains,
+      ...(listener.defaultFilterChain === undefined ? [] : [listener.defaultFilterChain]),
+    ].map((chain) => readChain(chain, direction, factory, routeNames)),
+    routeNames,
+  };
+}
+
+function addressOf(listener: ListenerMessage): ListenerConfig['address'] {
+  if (listener.listenerSpecifier.case === 'internalListener') return undefined;
+  const address = listener.address?.address;
+  if (address?.case !== 'socketAddress' || address.value.portSpecifier.case !== 'portValue')
+    throw new UnsupportedConfig('the listener has no address and port');
+  return { address: address.value.address, port: address.value.portSpecifier.value };
+}
+
+function readChain(
+  chain: FilterChainMessage,
+  direction: HttpSettings['direction'],
+  factory: ListenerFactory,
+  routeNames: Set<string>,
+): FilterChain {
+  const [filter, second] = chain.filters;
+  if (filter === undefined || second !== undefined)
+    throw new UnsupportedConfig(`filter chain ${chain.name} does not have exactly one filter`);
+  const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+  if (config === undefined) throw new UnsupportedConfig(`filter ${filter.name} has no typed configuration`);
+  return {
+    key: contentHash(toBinary(FilterChainSchema, chain)),
+    match: readMatch(chain.filterChainMatch),
+    tls: readDownstreamTls(chain, factory),
+    filter: readFilter(filter.name, config, direction, factory, routeNames),
+  };
+}
+
+function readMatch(match: FilterChainMessage['filterChainMatch']): FilterChainMatch {
+  if (match === undefined) return { transportProtocol: '', applicationProtocols: [], serverNames: [] };
+  if (
+    match.destinationPort !== undefined ||
+    match.prefixRanges.length > 0 ||
+    match.sourcePrefixRanges.length > 0 ||
+    match.sourcePorts.length > 0
+  )
+    throw new UnsupportedConfig('filter chains can be chosen by TLS, application protocol and server name only');
+  const { transportProtocol, applicationProtocols, serverNames } = match;
+  return { transportProtocol, applicationProtocols, serverNames };
+}
+
+function readDownstreamTls(chain: FilterChainMessage, factory: ListenerFactory): TlsAcceptor | undefined {
+  const config = chain.transportSocket?.configType.value;
+  if (config === undefined) return undefined;
+  const context = anyUnpack(config, DownstreamTlsContextSchema);
+  if (context === undefined) throw new UnsupportedConfig(`transport socket ${config.typeUrl} is not supported`);
+  if (context.requireClientCertificate !== true)
+    throw new UnsupportedConfig('TLS without client certificates is not supported');
+  return factory.createAcceptor(context.commonTlsContext?.alpnProtocols ?? []);
+}
+
+function readFilter(
+  name: string,
+  config: Any,
+  direction: HttpSettings['direction'],
+  factory: ListenerFactory,
+  routeNames: Set<string>,
+): NetworkFilter {
+  const tcp = anyUnpack(config, TcpProxySchema);
+  if (tcp !== undefined) {
+    if (tcp.clusterSpecifier.case !== 'cluster') throw new UnsupportedConfig('a TCP proxy can have one cluster only');
+    const environment: TcpEnvironment = { ...factory, accessLogs: readAccessLogs(tcp.accessLog, factory) };
+    return new TcpFilter(
+      { direction, cluster: tcp.clusterSpecifier.value, idleTimeoutMs: durationMs(tcp.idleTimeout) ?? 3_600_000 },
+      environment,
+    );
+  }
+  const manager = anyUnpack(config, HttpConnectionManagerSchema);
+  if (manager === undefined) throw new UnsupportedConfig(`filter ${name} is not supported`);
+  const environment: HttpEnvironment = {
+    ...factory,
+    routes: readRoutes(manager, factory, routeNames),
+    accessLogs: readAccessLogs(manager.accessLog, factory),
+  };
+  return new HttpFilter(readSettings(manager, direction), environment);
+}
+
+function readRoutes(
+  manager: HttpConnectionManager,
+  factory: ListenerFactory,
+  routeNames: Set<string>,
+): () => RouteTable | undefined {
+  const { routeSpecifier } = manager;
+  if (routeSpecifier.case === 'routeConfig') {
+    const table = new RouteTable(routeSpecifier.value);
+    return () => table;
+  }
+  if (routeSpecifier.case !== 'rds')
+    throw new UnsupportedConfig(`routes by ${routeSpecifier.case ?? '(nothing)'} are not supported`);
+  const { routeConfigName } = routeSpecifier.value;
+  routeNames.add(routeConfigName);
+  return () => factory.findRoutes(routeConfigName);
+}
+
+function readSettings(manager: HttpConnectionManager, direction: HttpSettings['direction']): HttpSettings {
+  const unsupportedUpgrade = manager.upgradeConfigs.find((upgrade) => upgrade.upgradeType !== 'CONNECT');
+  if (unsupportedUpgrade !== undefined)
+    throw new UnsupportedConfig(`upgrade to ${unsupportedUpgrade.upgradeType} is not supported`);
+  return {
+    direction,
+    limits: {
+      bytes: (manager.maxRequestHeadersKb ?? 60) * 1024,
+      fields: manager.commonHttpProtocolOptions?.maxHeadersCount ?? 100,
+      headTimeoutMs: durationMs(manager.requestHeadersTimeout) || Infinity,
+      idleTimeoutMs: durationMs(manager.commonHttpProtocolOptions?.idleTimeout) ?? 3_600_000,
+      streamIdleTimeoutMs: durationMs(manager.streamIdleTimeout) ?? 300_000,
+    },
+    authority: readAuthority(manager),
+    normalizePath: manager.normalizePath === true,
+    setClientCert: manager.forwardClientCertDetails === ForwardClientCert.SANITIZE_SET,
+    takesConnect: manager.upgradeConfigs.some((upgrade) => upgrade.upgradeType === 'CONNECT'),
+    upstreamProtocols: readUpstreamProtocols(manager),
+  };
+}
+
+/** The one early mutation that is supported: overwriting the authority. */
+function readAuthority(manager: HttpConnectionManager): string | undefined {
+  let authority: string | undefined;
+  for (const { name, typedConfig } of manager.earlyHeaderMutationExtensions) {
+    const mutation = typedConfig === undefined ? undefined : anyUnpack(typedConfig, HeaderMutationSchema);
+    for (const { action } of mutation?.mutations ?? []) {
+      if (action.case !== 'append' || action.value.header?.key !== ':authority')
+        throw new UnsupportedConfig(`early header mutation ${name} changes something else than :authority`);
+      authority = action.value.header.value;
+    }
+  }
+  return authority;
+}
+
+/** Istio's alpn filter: what to offer to upstreams when HTTP is sent. */
+function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[] {
+  let protocols: readonly string[] = [];
+  for (const filter of manager.httpFilters) {
+    const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+    if (config !== undefined && anyUnpack(config, RouterSchema) !== undefined) continue;
+    const struct = config === undefined ? undefined : anyUnpack(config, TypedStructSchema);
+    if (struct?.typeUrl !== 'type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig')
+      throw new UnsupportedConfig(`HTTP filter ${filter.name} is not supported`);
+    const overrides = struct.value?.['alpnOverride'];
+    for (const override of Array.isArray(overrides) ? overrides : []) {
+      const entry = override as { upstreamProtocol?: string; alpnOverride?: string[] };
+      if (entry.upstreamProtocol === 'HTTP11') protocols = entry.alpnOverride ?? [];
+    }
+  }
+  return protocols;
+}
+
+function readAccessLogs(logs: readonly AccessLog[], factory: ListenerFactory): AccessLogTarget[] {
+  return logs.map((log) => {
+    const config = log.configType.case === 'typedConfig' ? log.configType.value : undefined;
+    const file = config === undefined ? undefined : anyUnpack(config, FileAccessLogSchema);
+    if (file?.accessLogFormat.case !== 'logFormat')
+      throw new UnsupportedConfig(`access log ${log.name} is not supported`);
+    const { format } = file.accessLogFormat.value;
+    let formatter: Formatter;
+    if (format.case === 'jsonFormat') formatter = compileJsonFormat(format.value);
+    else if (format.case === 'textFormatSource' && format.value.specifier.case === 'inlineString')
+      formatter = compileTextFormat(format.value.specifier.value);
+    else throw new UnsupportedConfig(`access log format ${format.case ?? '(empty)'} is not supported`);
+    return { format: formatter, write: factory.openAccessLog(file.path) };
+  });
+}

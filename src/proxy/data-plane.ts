@@ -1,0 +1,117 @@
+// The proxies of one process: one for a sidecar, any number for a machine. They share the connection to the control plane
+// and the log files, and nothing else.
+import { Client, credentials as channelCredentials, Metadata } from '@grpc/grpc-js';
+import { FileSink } from '../telemetry/access-log/file-sink.js';
+import type { NodeMetadata } from '../telemetry/peer-metadata.js';
+import type { Logger } from '../util/logger.js';
+import { WorkloadProxy } from './workload-proxy.js';
+
+/** What a process must know of a workload to be its proxy. */
+export interface ProxiedWorkload {
+  /** Unique among the workloads of the process. */
+  readonly key: string;
+  /** Proves to the control plane that this is the workload's proxy. */
+  readonly token: string;
+  readonly nodeId: string;
+  readonly metadata: NodeMetadata;
+}
+
+export interface ProxyState {
+  readonly key: string;
+  readonly ready: boolean;
+  readonly problem: string | undefined;
+}
+
+export interface DataPlaneOptions {
+  /** Address of the control plane as gRPC writes it, such as `unix:/run/x.sock`. */
+  readonly control: string;
+  readonly version: string;
+  readonly log: Logger;
+  /** Turns a path of an access log into the file to open. */
+  readonly resolveLogPath: (path: string) => string;
+  readonly onState: (state: ProxyState) => void;
+  /** The proxy of a workload that was taken away has ended what it carried. */
+  readonly onEnded: (key: string) => void;
+}
+
+/** Resources of one response are few, but a large mesh's may be long. */
+const longestMessage = 64 * 1024 * 1024;
+/** How long requests of a workload that is taken away may go on. */
+const longestDrainMs = 5000;
+
+export class DataPlane {
+  readonly #options: DataPlaneOptions;
+  readonly #channel: Client;
+  readonly #proxies = new Map<string, { readonly proxy: WorkloadProxy; readonly token: string }>();
+  readonly #sinks = new Map<string, FileSink>();
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options;
+    this.#channel = new Client(options.control, channelCredentials.createInsecure(), {
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.min_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 2000,
+      'grpc.max_receive_message_length': longestMessage,
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 5000,
+      'grpc.enable_channelz': 0,
+    });
+  }
+
+  /** Starts proxies that are new, updates those that stay, ends those that are gone. */
+  setWorkloads(workloads: readonly ProxiedWorkload[]): void {
+    const wanted = new Map(workloads.map((workload) => [workload.key, workload]));
+    for (const [key, { proxy, token }] of this.#proxies) {
+      const workload = wanted.get(key);
+      if (workload?.token === token) proxy.setMetadata(workload.metadata);
+      else {
+        this.#proxies.delete(key);
+        void proxy.drain(longestDrainMs).then(() => {
+          proxy.close();
+          this.#options.onEnded(key);
+        });
+      }
+    }
+    for (const workload of workloads) if (!this.#proxies.has(workload.key)) this.#start(workload);
+  }
+
+  /** Ends traffic in order: no new connections, what is under way goes on for at most `longestMs`. */
+  async drain(longestMs: number): Promise<void> {
+    await Promise.all([...this.#proxies.values()].map(({ proxy }) => proxy.drain(longestMs)));
+  }
+
+  async close(): Promise<void> {
+    for (const { proxy } of this.#proxies.values()) proxy.close();
+    await Promise.all([...this.#sinks.values()].map((sink) => sink.close()));
+    this.#channel.close();
+  }
+
+  #start(workload: ProxiedWorkload): void {
+    const { log, version, onState } = this.#options;
+    const proxy = new WorkloadProxy({
+      nodeId: workload.nodeId,
+      metadata: workload.metadata,
+      channel: this.#channel,
+      credentials: () => {
+        const metadata = new Metadata();
+        metadata.set('authorization', `Bearer ${workload.token}`);
+        return metadata;
+      },
+      version,
+      log,
+      openAccessLog: (path, onDrop) => this.#openAccessLog(path, workload.metadata.NAME, onDrop),
+      onState: ({ ready, problem }) => onState({ key: workload.key, ready, problem }),
+    });
+    this.#proxies.set(workload.key, { proxy, token: workload.token });
+    proxy.start();
+  }
+
+  /** On standard output, where other processes write too, every line begins with the name of the workload. */
+  #openAccessLog(path: string, name: string, onDrop: (lines: number) => void): (line: string) => void {
+    const file = this.#options.resolveLogPath(path);
+    let sink = this.#sinks.get(file);
+    if (sink === undefined) this.#sinks.set(file, (sink = new FileSink(file, onDrop)));
+    const target = sink;
+    return file === '/dev/stdout' ? (line) => target.write(`[${name}] ${line}`) : (line) => target.write(line);
+  }
+}

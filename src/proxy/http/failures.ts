@@ -1,0 +1,126 @@
+// What the proxy answers when it cannot forward: Envoy's status, flags, details and text, and in one sentence of ours why.
+
+/** Everything that can go wrong between a request and its answer. */
+export type Failure =
+  | { readonly kind: 'no-route'; readonly hostKnown: boolean }
+  | { readonly kind: 'no-cluster'; readonly cluster: string; readonly status: number }
+  | { readonly kind: 'no-endpoint' }
+  | { readonly kind: 'connect'; readonly reason: string }
+  | { readonly kind: 'connect-timeout' }
+  | { readonly kind: 'lost'; readonly reset: boolean }
+  | { readonly kind: 'protocol'; readonly reason: string }
+  | { readonly kind: 'timeout'; readonly afterMs: number }
+  | { readonly kind: 'stream-idle' }
+  | { readonly kind: 'not-allowed'; readonly method: string };
+
+/** How a failure is told. */
+export interface FailureAnswer {
+  readonly status: number;
+  readonly flags: string;
+  readonly details: string;
+  /** Envoy's text. */
+  readonly body: string;
+  /** Reason of the transport, where that is what failed. */
+  readonly transportReason?: string;
+}
+
+const reset = 'upstream connect error or disconnect/reset before headers. reset reason: ';
+
+export function answerFor(failure: Failure): FailureAnswer {
+  switch (failure.kind) {
+    case 'no-route':
+      return { status: 404, flags: 'NR', details: 'route_not_found', body: '' };
+    case 'no-cluster':
+      return { status: failure.status, flags: 'NC', details: 'cluster_not_found', body: '' };
+    case 'no-endpoint':
+      return { status: 503, flags: 'UH', details: 'no_healthy_upstream', body: 'no healthy upstream' };
+    case 'connect': {
+      const transport = `transport failure reason: ${failure.reason.startsWith('TLS') ? failure.reason : `delayed connect error: ${failure.reason}`}`;
+      return {
+        status: 503,
+        flags: 'UF',
+        details: 'upstream_reset_before_response_started{remote_connection_failure}',
+        body: `${reset}remote connection failure, ${transport}`,
+        transportReason: failure.reason,
+      };
+    }
+    case 'connect-timeout':
+      return {
+        status: 503,
+        flags: 'UF',
+        details: 'upstream_reset_before_response_started{connection_timeout}',
+        body: `${reset}connection timeout`,
+        transportReason: 'connection timeout',
+      };
+    case 'lost':
+      return failure.reset
+        ? {
+            status: 503,
+            flags: 'UC',
+            details: 'upstream_reset_before_response_started{connection_termination}',
+            body: `${reset}connection termination`,
+          }
+        : {
+            status: 503,
+            flags: 'UC',
+            details: 'upstream_reset_before_response_started{connection_termination}',
+            body: `${reset}connection termination`,
+          };
+    case 'protocol':
+      return {
+        status: 502,
+        flags: 'UPE',
+        details: 'upstream_reset_before_response_started{protocol_error}',
+        body: `${reset}protocol error`,
+      };
+    case 'timeout':
+      return { status: 504, flags: 'UT', details: 'response_timeout', body: 'upstream request timeout' };
+    case 'stream-idle':
+      return { status: 504, flags: 'SI', details: 'stream_idle_timeout', body: 'stream timeout' };
+    case 'not-allowed':
+      return { status: 403, flags: 'NR', details: 'upgrade_failed', body: '' };
+  }
+}
+
+/** What the sentence may name. */
+export interface FailureContext {
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  /** Full name of the service, or what stands in its place. */
+  readonly service: string | undefined;
+  readonly subset: string | undefined;
+  readonly endpoint: string | undefined;
+  /** `Kind/namespace/name field` that decided. */
+  readonly decidedBy: string | undefined;
+}
+
+/** One sentence for the person who sees the answer: what, why, and what to do. */
+export function explainFailure(failure: Failure, context: FailureContext): string {
+  const { service = 'the service', subset, endpoint, decidedBy } = context;
+  const target = subset === undefined || subset === '' ? service : `subset ${subset} of ${service}`;
+  const by = decidedBy === undefined ? '' : ` (decided by ${decidedBy})`;
+  switch (failure.kind) {
+    case 'no-route':
+      return failure.hostKnown
+        ? `no rule for the host ${context.authority} matches ${context.method} ${context.path}; add a rule without a match as the last one`
+        : `no service or VirtualService of this mesh has the host ${context.authority || '(none)'}; check the name, or add it to mesh.yaml`;
+    case 'no-cluster':
+      return `the request is sent to ${target}, which does not exist${by}; see \`lateen get diagnostics\``;
+    case 'no-endpoint':
+      return `no instance of ${target} is ready${by}; see \`lateen get workloads\``;
+    case 'connect':
+    case 'connect-timeout':
+      return `the instance of ${target} at ${endpoint ?? 'its address'} could not be reached: ${failure.kind === 'connect' ? failure.reason : 'no connection in time'}`;
+    case 'lost':
+      return `the instance of ${target} at ${endpoint ?? 'its address'} closed the connection before it answered`;
+    case 'protocol':
+      return `the instance of ${target} at ${endpoint ?? 'its address'} sent something that is not HTTP/1: ${failure.reason}`;
+    case 'timeout':
+      return `${target} did not answer within ${failure.afterMs} ms${by}`;
+    case 'stream-idle':
+      return `nothing was sent in either direction for too long`;
+    case 'not-allowed':
+      return `${failure.method} is not taken here; use the workload's outbound HTTP port`;
+  }
+}

@@ -1,0 +1,48 @@
+// Handles the connections of a listener as HTTP.
+import type { Socket } from 'node:net';
+import type { ConnectionInfo } from '../listener/connection-info.js';
+import type { Handled, NetworkFilter } from '../listener/filter-chain.js';
+import { Exchange } from './exchange.js';
+import { Http1ServerConnection, type RequestHandler } from './http1/server-connection.js';
+import type { HttpEnvironment, HttpSettings } from './manager.js';
+import type { RequestHead } from './message.js';
+import { createStack, type Stack } from './stack.js';
+import type { DownstreamStream } from './streams.js';
+
+/** Stands in logs and metrics for a request that could not be read. */
+const unreadable: RequestHead = {
+  method: '-',
+  path: '-',
+  authority: '',
+  scheme: 'http',
+  version: 'HTTP/1.1',
+  headers: [],
+  framing: 'none',
+  contentLength: -1,
+  headBytes: 0,
+};
+
+export class HttpFilter implements NetworkFilter {
+  readonly #settings: HttpSettings;
+  readonly #environment: HttpEnvironment;
+  readonly #stack: Stack;
+
+  constructor(settings: HttpSettings, environment: HttpEnvironment) {
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#stack = createStack(settings);
+  }
+
+  handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled {
+    const createExchange = (stream: DownstreamStream | undefined, head: RequestHead) =>
+      new Exchange(this.#stack, this.#settings, this.#environment, info, stream as DownstreamStream, head);
+    const handler: RequestHandler = {
+      limits: this.#settings.limits,
+      createExchange,
+      onMalformed: (status) => createExchange(undefined, unreadable).onDownstreamGone(status),
+    };
+    const connection = new Http1ServerConnection(socket, handler, info.reset, onClose);
+    connection.start(first);
+    return connection;
+  }
+}

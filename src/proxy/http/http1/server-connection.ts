@@ -1,0 +1,375 @@
+// One HTTP/1 connection from a caller: reads requests one after another, answers them in order, and bounds what the caller
+// can make us hold. Requests that are pipelined wait, unread beyond a bound, until their turn comes.
+import type { Socket } from 'node:net';
+import { Outbox } from '../../net/outbox.js';
+import { sweep, type Swept } from '../../net/sweeper.js';
+import type { Headers, RequestHead, ResponseHead } from '../message.js';
+import type { DownstreamEvents, DownstreamStream, Tunnel } from '../streams.js';
+import { BodyDecoder, type BodySink } from './body-decoder.js';
+import {
+  formatResponseHead,
+  formatTrailers,
+  HttpSyntaxError,
+  parseRequestHead,
+  type ConnectionOptions,
+  type HeadLimits,
+} from './head.js';
+
+export interface ServerLimits extends HeadLimits {
+  /** For a head to arrive, from its first byte. */
+  readonly headTimeoutMs: number;
+  /** Without a request. */
+  readonly idleTimeoutMs: number;
+  /** Within a request, without a byte in either direction. */
+  readonly streamIdleTimeoutMs: number;
+}
+
+/** Takes requests from connections. */
+export interface RequestHandler {
+  readonly limits: ServerLimits;
+  /** A request begins; the result receives the rest of it once `begin` was called. */
+  createExchange(
+    stream: DownstreamStream,
+    head: RequestHead,
+  ): DownstreamEvents & { begin(): void; onStreamIdle(): void };
+  /** Something came that is not a request; the connection answers with `status` and closes. */
+  onMalformed(status: number, reason: string): void;
+}
+
+/** Pipelined bytes that are held before the socket is no longer read. */
+const mostHeldBytes = 64 * 1024;
+/** Empty lines that are ignored before a request (RFC 9112 section 2.2). */
+const mostEmptyLines = 2;
+/** A FIN that follows the request this closely means "no more requests"; a later one means that the caller has gone. */
+const halfCloseWithinMs = 100;
+/** How long the rest of a request is read and dropped after an early answer, so that the answer is not lost to a reset. */
+const lingerMs = 2000;
+const emptyLine = Buffer.from('\r\n\r\n');
+
+export class Http1ServerConnection implements DownstreamStream, BodySink, Swept {
+  readonly #socket: Socket;
+  readonly #outbox: Outbox;
+  readonly #handler: RequestHandler;
+  readonly #decoder: BodyDecoder;
+  readonly #stopSweeping: () => void;
+  readonly #onClose: () => void;
+
+  /** Bytes that were read and not yet used. */
+  #held: Buffer | undefined;
+  #exchange: ReturnType<RequestHandler['createExchange']> | undefined;
+  #head: (RequestHead & ConnectionOptions) | undefined;
+  #requestDone = true;
+  #responseBegun = false;
+  #responseChunked = false;
+  #bodyPaused = false;
+  #closeAfterResponse = false;
+  #draining = false;
+  #emptyLines = 0;
+  /** Where the head of the present request ends in `#held` while the request is being begun. */
+  #headEnd = 0;
+  /** Set when nothing more is expected: input is dropped until the connection ends. */
+  #lingering = false;
+  #callerEnded = false;
+  #closed = false;
+  #lastActivityMs = performance.now();
+  #headStartedMs = 0;
+  #requestDoneMs = 0;
+
+  readonly #reset: () => void;
+
+  /**
+   * @param reset ends the connection so that the caller cannot take it for an orderly end
+   * @param onClose called once when the connection has ended, or was given up for a tunnel
+   */
+  constructor(socket: Socket, handler: RequestHandler, reset: () => void, onClose: () => void) {
+    this.#socket = socket;
+    this.#reset = reset;
+    this.#outbox = new Outbox(socket);
+    this.#handler = handler;
+    this.#decoder = new BodyDecoder(handler.limits);
+    this.#onClose = onClose;
+    this.#stopSweeping = sweep(this);
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('close', this.#onSocketClose);
+    socket.on('error', ignore); // 'close' follows and says all that matters
+    socket.on('drain', this.#onDrain);
+  }
+
+  /** Begins with bytes that were read while the connection was looked at. */
+  start(first: Buffer | undefined): void {
+    this.#socket.resume(); // whoever accepted it had paused it
+    if (first !== undefined) this.#onData(first);
+  }
+
+  /** Ends the connection without losing a request: the next answer closes it; an idle one is left to its caller for a while. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Whether no request is under way. */
+  get isIdle(): boolean {
+    return this.#exchange === undefined && this.#held === undefined;
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  // ---- input
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#lastActivityMs = performance.now();
+    if (this.#lingering) return;
+    this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#read();
+  };
+
+  /** Uses held bytes as far as possible. */
+  #read(): void {
+    try {
+      while (this.#held !== undefined && !this.#closed && !this.#lingering) {
+        const before = this.#held;
+        const used = this.#requestDone ? this.#readHead(before) : this.#decoder.feed(before, 0, this);
+        if (this.#held !== before) return; // a tunnel took the rest, or the connection was reset
+        this.#held = used >= before.length ? undefined : used === 0 ? before : before.subarray(used);
+        if (used === 0) break;
+      }
+    } catch (error) {
+      if (!(error instanceof HttpSyntaxError)) throw error;
+      this.#refuse(error);
+      return;
+    }
+    if (this.#exchange !== undefined && this.#requestDone && (this.#held?.length ?? 0) > mostHeldBytes)
+      this.#socket.pause();
+  }
+
+  /** @returns bytes used; 0 where the head is not complete or its turn has not come */
+  #readHead(bytes: Buffer): number {
+    if (this.#exchange !== undefined) return 0;
+    let start = 0;
+    while (bytes[start] === 0x0d && bytes[start + 1] === 0x0a) {
+      if (++this.#emptyLines > mostEmptyLines) throw new HttpSyntaxError(400, 'too many empty lines before a request');
+      start += 2;
+    }
+    if (start === bytes.length) return start;
+    const { limits } = this.#handler;
+    const end = bytes.indexOf(emptyLine, start);
+    if (end < 0 || end - start > limits.bytes) {
+      if (bytes.length - start > limits.bytes) throw tooLarge(bytes, start, limits);
+      if (this.#headStartedMs === 0) this.#headStartedMs = this.#lastActivityMs;
+      return start;
+    }
+    this.#headStartedMs = 0;
+    this.#emptyLines = 0;
+    this.#headEnd = end + emptyLine.length;
+    this.#begin(parseRequestHead(bytes.toString('latin1', start, end), limits));
+    return end + emptyLine.length;
+  }
+
+  #begin(head: RequestHead & ConnectionOptions): void {
+    this.#head = head;
+    this.#responseBegun = false;
+    this.#bodyPaused = false;
+    this.#closeAfterResponse = !head.keepAlive;
+    this.#requestDone = false;
+    this.#decoder.begin(head.framing, head.contentLength);
+    const exchange = this.#handler.createExchange(this, head);
+    this.#exchange = exchange;
+    exchange.begin();
+    if (head.framing === 'none' && this.#exchange === exchange) this.onBodyEnd(undefined);
+  }
+
+  onBody(chunk: Buffer): void {
+    this.#exchange?.onRequestBody(chunk);
+  }
+
+  onBodyEnd(trailers: Headers | undefined): void {
+    this.#requestDone = true;
+    this.#requestDoneMs = performance.now();
+    this.#exchange?.onRequestEnd(trailers);
+  }
+
+  readonly #onEnd = (): void => {
+    this.#callerEnded = true;
+    if (this.#exchange === undefined) {
+      this.#outbox.end();
+      return;
+    }
+    this.#closeAfterResponse = true;
+    const halfClose = this.#requestDone && performance.now() - this.#requestDoneMs < halfCloseWithinMs;
+    if (!halfClose) this.#socket.destroy();
+  };
+
+  readonly #onSocketClose = (): void => {
+    this.#detach();
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    exchange?.onDownstreamGone();
+  };
+
+  readonly #onDrain = (): void => {
+    this.#lastActivityMs = performance.now();
+    this.#exchange?.onDownstreamDrain();
+  };
+
+  /** Answers what is not a request, and closes: after it nobody knows where the next request begins. */
+  #refuse({ status, message }: HttpSyntaxError): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined || !this.#responseBegun) {
+      const body = status === 431 || status === 408 ? '' : 'Bad Request';
+      this.#outbox.text(
+        `HTTP/1.1 ${formatStatus(status)}\r\ncontent-length: ${body.length}\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n${body}`,
+      );
+      if (exchange === undefined) this.#handler.onMalformed(status, message);
+      this.#linger();
+    } else this.abort();
+    if (exchange !== undefined) {
+      this.#exchange = undefined;
+      exchange.onDownstreamGone(status);
+    }
+  }
+
+  // ---- output
+
+  sendInformational(head: ResponseHead): void {
+    if (this.#head?.version === 'HTTP/1.1' && !this.#responseBegun) this.#outbox.text(formatResponseHead(head, ''));
+  }
+
+  sendHead(head: ResponseHead, endsHere: boolean): number {
+    const request = this.#head!;
+    this.#lastActivityMs = performance.now();
+    this.#responseBegun = true;
+    this.#responseChunked = false;
+    let framing = '';
+    const bodiless = endsHere || head.framing === 'none';
+    if (head.contentLength >= 0 && head.status !== 204) framing = `content-length: ${head.contentLength}\r\n`;
+    else if (bodiless)
+      framing = request.method === 'HEAD' || head.status === 204 || head.status === 304 ? '' : 'content-length: 0\r\n';
+    else if (request.version === 'HTTP/1.1') {
+      this.#responseChunked = true;
+      framing = 'transfer-encoding: chunked\r\n';
+    } else this.#closeAfterResponse = true;
+    // An answer before the end of the request: the rest is not worth reading, so the connection cannot be used again.
+    if (endsHere && !this.#requestDone) this.#closeAfterResponse = true;
+    if (this.#closeAfterResponse || this.#draining) {
+      this.#closeAfterResponse = true;
+      framing += 'connection: close\r\n';
+    } else if (request.version === 'HTTP/1.0') framing += 'connection: keep-alive\r\n';
+    const text = formatResponseHead(head, framing);
+    this.#outbox.text(text);
+    if (endsHere) this.#finishResponse();
+    return text.length;
+  }
+
+  sendBody(chunk: Buffer): boolean {
+    this.#lastActivityMs = performance.now();
+    if (chunk.length > 0) {
+      if (this.#responseChunked) this.#outbox.text(`${chunk.length.toString(16)}\r\n`);
+      this.#outbox.bytes(chunk);
+      if (this.#responseChunked) this.#outbox.text('\r\n');
+    }
+    return this.#outbox.hasRoom;
+  }
+
+  sendEnd(trailers: Headers | undefined): void {
+    if (this.#responseChunked) this.#outbox.text(`0\r\n${formatTrailers(trailers)}\r\n`);
+    this.#finishResponse();
+  }
+
+  abort(): void {
+    this.#exchange = undefined;
+    // Without the reset a body that ends with the connection would look complete.
+    this.#outbox.flush();
+    this.#reset();
+  }
+
+  pauseBody(): void {
+    this.#bodyPaused = true;
+    this.#socket.pause();
+  }
+
+  resumeBody(): void {
+    this.#bodyPaused = false;
+    this.#socket.resume();
+  }
+
+  openTunnel(): Tunnel {
+    this.#outbox.text('HTTP/1.1 200 OK\r\n\r\n');
+    this.#outbox.flush();
+    const first = this.#held?.subarray(this.#headEnd);
+    this.#held = undefined;
+    this.#exchange = undefined;
+    this.#detach();
+    return { socket: this.#socket, first: first === undefined || first.length === 0 ? undefined : first };
+  }
+
+  #finishResponse(): void {
+    this.#exchange = undefined;
+    this.#head = undefined;
+    if (this.#closeAfterResponse || this.#callerEnded || !this.#requestDone) {
+      this.#linger();
+      return;
+    }
+    if (this.#bodyPaused || this.#socket.isPaused()) this.#socket.resume();
+    this.#bodyPaused = false;
+    // A pipelined request may wait; it begins in a turn of its own, so that deep pipelines do not become deep stacks.
+    if (this.#held !== undefined) setImmediate(() => this.#read());
+  }
+
+  /** Sends our FIN, and reads on for a while only to drop it. */
+  #linger(): void {
+    this.#lingering = true;
+    this.#held = undefined;
+    this.#outbox.end();
+    this.#socket.resume();
+    setTimeout(() => this.#socket.destroy(), lingerMs).unref();
+  }
+
+  #detach(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopSweeping();
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('end', this.#onEnd);
+    this.#socket.off('close', this.#onSocketClose);
+    this.#socket.off('drain', this.#onDrain);
+    this.#onClose();
+  }
+
+  onTick(nowMs: number): void {
+    const { limits } = this.#handler;
+    if (this.#headStartedMs !== 0 && nowMs - this.#headStartedMs > limits.headTimeoutMs) {
+      this.#refuse(new HttpSyntaxError(408, 'the head of a request took too long'));
+      return;
+    }
+    const idleMs = nowMs - this.#lastActivityMs;
+    if (this.#exchange !== undefined) {
+      if (idleMs > limits.streamIdleTimeoutMs) this.#exchange.onStreamIdle();
+    } else if (idleMs > limits.idleTimeoutMs) this.#outbox.end();
+  }
+}
+
+function tooLarge(bytes: Buffer, start: number, limits: HeadLimits): HttpSyntaxError {
+  const lineEnd = bytes.indexOf('\r\n', start);
+  if (lineEnd < 0 || lineEnd - start > limits.bytes) return new HttpSyntaxError(414, 'request line is too long');
+  return new HttpSyntaxError(431, 'head is too long');
+}
+
+const statusTexts: Readonly<Record<number, string>> = {
+  400: '400 Bad Request',
+  408: '408 Request Timeout',
+  413: '413 Payload Too Large',
+  414: '414 URI Too Long',
+  431: '431 Request Header Fields Too Large',
+  501: '501 Not Implemented',
+  505: '505 HTTP Version Not Supported',
+};
+
+function formatStatus(status: number): string {
+  return statusTexts[status] ?? `${status} Error`;
+}
+
+function ignore(): void {
+  // errors of sockets are followed by 'close'
+}

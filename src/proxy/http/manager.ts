@@ -1,0 +1,43 @@
+// The HTTP side of a listener at work: its settings, its routes, and the list of layers that every request passes.
+import type { Formatter } from '../../telemetry/access-log/format.js';
+import type { Party } from '../../telemetry/istio-labels.js';
+import type { SeriesRegistry } from '../../telemetry/series.js';
+import type { Cluster } from '../cluster/cluster.js';
+import type { Listener } from '../listener/listener.js';
+import type { ServerLimits } from './http1/server-connection.js';
+import type { RouteTable } from './route-table.js';
+
+/** Where log lines of a filter go. */
+export interface AccessLogTarget {
+  readonly format: Formatter;
+  write(line: string): void;
+}
+
+/** Settings that come from configuration. */
+export interface HttpSettings {
+  readonly direction: 'inbound' | 'outbound';
+  readonly limits: ServerLimits;
+  /** Authority that every request gets; undefined leaves it. */
+  readonly authority: string | undefined;
+  readonly normalizePath: boolean;
+  /** Whether the caller is named to the application, from the certificate. */
+  readonly setClientCert: boolean;
+  readonly takesConnect: boolean;
+  /** Protocols to offer to upstreams with mTLS. */
+  readonly upstreamProtocols: readonly string[];
+}
+
+/** What the layers use of the workload's proxy. */
+export interface HttpEnvironment {
+  /** The routes in force at this moment; undefined before the first. */
+  routes(): RouteTable | undefined;
+  findCluster(name: string): Cluster | undefined;
+  findListener(name: string): Listener | undefined;
+  /** The workload itself, as a side of a call; changes when its labels do. */
+  self(): Party;
+  readonly registry: SeriesRegistry;
+  readonly accessLogs: readonly AccessLogTarget[];
+  readonly random: () => number;
+  /** 36 characters, unique (x-request-id). */
+  readonly newRequestId: () => string;
+}

@@ -1,0 +1,164 @@
+// Connections to one endpoint that carry one request at a time, kept while they are good and opened when all are busy.
+// A request that waits for a new connection takes whichever is ready first.
+import { sweep } from '../net/sweeper.js';
+import type { Connected, ConnectOutcome } from '../tls/connector.js';
+import type { Party } from '../../telemetry/istio-labels.js';
+import { Http1ClientConnection, type ConnectionOwner } from './http1/client-connection.js';
+import type { UpstreamEvents } from './streams.js';
+
+/** How long an idle connection is kept: Istio's default. */
+const idleTimeoutMs = 3_600_000;
+/** Before the end of a certificate a connection is no longer used, so that what it carries ends in time. */
+const expiryMarginMs = 1000;
+
+/** A request that wants a connection. */
+export interface PoolClient extends UpstreamEvents {
+  /** False once the request has ended some other way. */
+  readonly isWaiting: boolean;
+  /** Told before `onUpstreamReady`: who is at the other end; undefined over plaintext. */
+  onConnected(peer: Party | undefined): void;
+}
+
+interface Pooled {
+  readonly connection: Http1ClientConnection;
+  readonly peer: Party | undefined;
+  readonly retireAtMs: number;
+  idleSinceMs: number;
+}
+
+const repeatable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+export class HttpPool implements ConnectionOwner {
+  readonly #connect: (done: (outcome: ConnectOutcome) => void) => () => void;
+  readonly #all = new Map<Http1ClientConnection, Pooled>();
+  /** The last one freed is used first: the others age and can be closed. */
+  readonly #idle: Pooled[] = [];
+  readonly #waiting: PoolClient[] = [];
+  #connecting = 0;
+  #draining = false;
+  #stopSweeping: (() => void) | undefined;
+
+  /** @param connect opens one connection and calls back once */
+  constructor(connect: (done: (outcome: ConnectOutcome) => void) => () => void) {
+    this.#connect = connect;
+  }
+
+  /** Sends a request on a free connection, or on the next one that is. */
+  dispatch(client: PoolClient): void {
+    const pooled = this.#takeIdle();
+    if (pooled !== undefined) {
+      this.#begin(pooled, client);
+      return;
+    }
+    this.#waiting.push(client);
+    if (this.#connecting < this.#waiting.length) this.#open();
+  }
+
+  /** Forgets a request that still waits for a connection. */
+  cancel(client: PoolClient): void {
+    const at = this.#waiting.indexOf(client);
+    if (at >= 0) this.#waiting.splice(at, 1);
+  }
+
+  drain(): void {
+    this.#draining = true;
+    for (const { connection } of this.#idle.splice(0)) connection.destroy();
+  }
+
+  // ---- owner of connections
+
+  onFree(connection: Http1ClientConnection): void {
+    const pooled = this.#all.get(connection);
+    if (pooled === undefined) return;
+    if (this.#draining || Date.now() >= pooled.retireAtMs) {
+      connection.destroy();
+      return;
+    }
+    const client = this.#waiting.shift();
+    if (client !== undefined) {
+      // In a turn of its own: the events of the request before it come first.
+      setImmediate(() => this.#begin(pooled, client));
+      return;
+    }
+    pooled.idleSinceMs = performance.now();
+    this.#idle.push(pooled);
+    this.#stopSweeping ??= sweep({ onTick: (nowMs) => this.#closeAged(nowMs) });
+  }
+
+  onClosed(connection: Http1ClientConnection): void {
+    const pooled = this.#all.get(connection);
+    this.#all.delete(connection);
+    const at = pooled === undefined ? -1 : this.#idle.indexOf(pooled);
+    if (at >= 0) this.#idle.splice(at, 1);
+    if (this.#all.size > 0) return;
+    this.#stopSweeping?.();
+    this.#stopSweeping = undefined;
+  }
+
+  /** A server may close an idle connection just when it is used again: a request that may be repeated goes out once more (RFC 9110 section 9.2.2). */
+  onStale(events: UpstreamEvents): boolean {
+    const client = events as PoolClient;
+    const { request } = client;
+    if (request.framing !== 'none' || !repeatable.has(request.method)) return false;
+    this.#waiting.push(client);
+    this.#open();
+    return true;
+  }
+
+  // ---- inside
+
+  #takeIdle(): Pooled | undefined {
+    for (let pooled = this.#idle.pop(); pooled !== undefined; pooled = this.#idle.pop()) {
+      if (isUsable(pooled)) return pooled;
+      pooled.connection.destroy();
+    }
+    return undefined;
+  }
+
+  #begin(pooled: Pooled, client: PoolClient): void {
+    if (!client.isWaiting) {
+      this.onFree(pooled.connection);
+      return;
+    }
+    if (!pooled.connection.isIdle) {
+      // It ended between being freed and being used.
+      this.dispatch(client);
+      return;
+    }
+    client.onConnected(pooled.peer);
+    pooled.connection.begin(client);
+  }
+
+  #open(): void {
+    this.#connecting++;
+    this.#connect((outcome) => {
+      this.#connecting--;
+      if (outcome.ok) this.#adopt(outcome.connection);
+      else
+        this.#waiting
+          .shift()
+          ?.onUpstreamFailure(
+            outcome.timedOut ? { kind: 'connect-timeout' } : { kind: 'connect', reason: outcome.reason },
+          );
+    });
+  }
+
+  #adopt({ socket, first, peer, expiresAtMs }: Connected): void {
+    const connection = new Http1ClientConnection(socket, this, first);
+    this.#all.set(connection, { connection, peer, retireAtMs: expiresAtMs - expiryMarginMs, idleSinceMs: 0 });
+    this.onFree(connection);
+  }
+
+  #closeAged(nowMs: number): void {
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      const pooled = this.#idle[i]!;
+      if (isUsable(pooled) && nowMs - pooled.idleSinceMs < idleTimeoutMs) continue;
+      this.#idle.splice(i, 1);
+      pooled.connection.destroy();
+    }
+  }
+}
+
+function isUsable({ connection, retireAtMs }: Pooled): boolean {
+  return connection.isIdle && performance.now() < connection.usableUntilMs && Date.now() < retireAtMs;
+}

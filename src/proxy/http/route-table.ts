@@ -1,0 +1,364 @@
+// A route configuration in the form in which requests use it: hosts in maps, matchers and actions compiled.
+import { RE2JS } from 're2js';
+import {
+  RedirectAction_RedirectResponseCode as RedirectCode,
+  type RedirectAction,
+  type Route,
+  type RouteAction,
+  type RouteConfiguration,
+  type RouteMatch,
+  type VirtualHost,
+  type WeightedCluster_ClusterWeight,
+} from '../../xds/messages.js';
+import { durationMs } from '../config/duration.js';
+import { findProvenance, type Provenance } from '../config/metadata.js';
+import { compileHeaderChanges, joinHeaderChanges, type HeaderChange } from './header-changes.js';
+import {
+  compileHeaderMatcher,
+  compileQueryMatcher,
+  compileRegex,
+  pathOnly,
+  UnsupportedConfig,
+  type RequestPredicate,
+  type RoutedRequest,
+} from './matchers.js';
+
+/** One destination of a route. */
+export interface Destination {
+  readonly cluster: string;
+  readonly weight: number;
+  readonly requestHeaders: HeaderChange | undefined;
+  readonly responseHeaders: HeaderChange | undefined;
+  /** Replaces the authority. */
+  readonly authority: string | undefined;
+}
+
+/** Forwards a request. */
+export interface ForwardAction {
+  readonly kind: 'forward';
+  readonly destinations: readonly Destination[];
+  readonly totalWeight: number;
+  /** For the whole response; 0: none. */
+  readonly timeoutMs: number;
+  /** Returns the new path; undefined leaves it. */
+  readonly rewritePath: ((path: string) => string) | undefined;
+  readonly notFoundStatus: number;
+  /** Whether a CONNECT ends here and its bytes go on. */
+  readonly isConnect: boolean;
+}
+
+/** Answers with a redirection. */
+export interface RedirectTo {
+  readonly kind: 'redirect';
+  readonly status: number;
+  locationOf(request: RoutedRequest): string;
+  readonly responseHeaders: HeaderChange | undefined;
+}
+
+export interface CompiledRoute {
+  readonly name: string;
+  readonly matches: RequestPredicate;
+  readonly action: ForwardAction | RedirectTo;
+  /** The object that wrote the route. */
+  readonly provenance: Provenance | undefined;
+}
+
+export interface CompiledVirtualHost {
+  readonly name: string;
+  readonly routes: readonly CompiledRoute[];
+}
+
+/** All routes of one name. */
+export class RouteTable {
+  readonly name: string;
+  /** Clusters that the routes name. */
+  readonly clusters: ReadonlySet<string>;
+  readonly #exact = new Map<string, CompiledVirtualHost>();
+  /** `*.suffix` and `prefix.*`, longest first. */
+  readonly #suffixes: [string, CompiledVirtualHost][] = [];
+  readonly #prefixes: [string, CompiledVirtualHost][] = [];
+  #any: CompiledVirtualHost | undefined;
+
+  /** @throws UnsupportedConfig where something in it is not understood */
+  constructor(configuration: RouteConfiguration) {
+    this.name = configuration.name;
+    for (const host of configuration.virtualHosts) this.#add(host);
+    for (const list of [this.#suffixes, this.#prefixes]) list.sort(([a], [b]) => b.length - a.length);
+    const hosts = [
+      ...this.#exact.values(),
+      ...this.#suffixes.map(([, host]) => host),
+      ...this.#prefixes.map(([, host]) => host),
+      ...(this.#any === undefined ? [] : [this.#any]),
+    ];
+    this.clusters = new Set(
+      hosts.flatMap((host) =>
+        host.routes.flatMap(({ action }) =>
+          action.kind === 'forward' ? action.destinations.map((destination) => destination.cluster) : [],
+        ),
+      ),
+    );
+  }
+
+  /** The virtual host for an authority: the exact name, else the longest wildcard. */
+  findHost(authority: string): CompiledVirtualHost | undefined {
+    const exact = this.#exact.get(authority) ?? this.#exact.get(authority.toLowerCase());
+    if (exact !== undefined) return exact;
+    const host = authority.toLowerCase();
+    for (const [suffix, found] of this.#suffixes)
+      if (host.length > suffix.length && host.endsWith(suffix)) return found;
+    for (const [prefix, found] of this.#prefixes)
+      if (host.length > prefix.length && host.startsWith(prefix)) return found;
+    return this.#any;
+  }
+
+  /** The first route of the host that matches. */
+  findRoute(request: RoutedRequest): CompiledRoute | undefined {
+    const host = this.findHost(request.authority);
+    if (host === undefined) return undefined;
+    for (const route of host.routes) if (route.matches(request)) return route;
+    return undefined;
+  }
+
+  #add(virtualHost: VirtualHost): void {
+    const compiled: CompiledVirtualHost = { name: virtualHost.name, routes: virtualHost.routes.map(compileRoute) };
+    for (const domain of virtualHost.domains.map((name) => name.toLowerCase())) {
+      if (domain === '*') this.#any = compiled;
+      else if (domain.startsWith('*')) this.#suffixes.push([domain.slice(1), compiled]);
+      else if (domain.endsWith('*')) this.#prefixes.push([domain.slice(0, -1), compiled]);
+      else if (this.#exact.has(domain)) throw new UnsupportedConfig(`domain ${domain} is in two virtual hosts`);
+      else this.#exact.set(domain, compiled);
+    }
+  }
+}
+
+function compileRoute(route: Route): CompiledRoute {
+  if (route.match === undefined) throw new UnsupportedConfig(`route ${route.name} has no match`);
+  const requestHeaders = compileHeaderChanges(route.requestHeadersToAdd, route.requestHeadersToRemove);
+  const responseHeaders = compileHeaderChanges(route.responseHeadersToAdd, route.responseHeadersToRemove);
+  return {
+    name: route.name,
+    matches: compileMatch(route.match),
+    action: compileAction(route, requestHeaders, responseHeaders),
+    provenance: findProvenance(route.metadata),
+  };
+}
+
+function compileMatch(match: RouteMatch): RequestPredicate {
+  const path = compilePath(match);
+  const conditions = [...match.headers.map(compileHeaderMatcher), ...match.queryParameters.map(compileQueryMatcher)];
+  if (
+    match.runtimeFraction !== undefined ||
+    match.grpc !== undefined ||
+    match.tlsContext !== undefined ||
+    match.dynamicMetadata.length > 0
+  )
+    throw new UnsupportedConfig('a route match has a condition that is not supported');
+  switch (conditions.length) {
+    case 0:
+      return path;
+    case 1: {
+      const [only] = conditions as [RequestPredicate];
+      return (request) => path(request) && only(request);
+    }
+    default:
+      return (request) => path(request) && conditions.every((condition) => condition(request));
+  }
+}
+
+function compilePath(match: RouteMatch): RequestPredicate {
+  const { pathSpecifier, caseSensitive = true } = match;
+  const fold = caseSensitive ? (text: string) => text : (text: string) => text.toLowerCase();
+  const isRequest: RequestPredicate = (request) => request.method !== 'CONNECT';
+  switch (pathSpecifier.case) {
+    case 'prefix': {
+      const wanted = fold(pathSpecifier.value);
+      if (wanted === '/') return isRequest;
+      return (request) => isRequest(request) && fold(pathOnly(request.path)).startsWith(wanted);
+    }
+    case 'path': {
+      const wanted = fold(pathSpecifier.value);
+      return (request) => isRequest(request) && fold(pathOnly(request.path)) === wanted;
+    }
+    case 'pathSeparatedPrefix': {
+      const wanted = fold(pathSpecifier.value);
+      return (request) => {
+        const path = fold(pathOnly(request.path));
+        return isRequest(request) && (path === wanted || path.startsWith(`${wanted}/`));
+      };
+    }
+    case 'safeRegex': {
+      const matches = compileRegex(pathSpecifier.value.regex);
+      return (request) => isRequest(request) && matches(pathOnly(request.path));
+    }
+    case 'connectMatcher':
+      return (request) => request.method === 'CONNECT';
+    default:
+      throw new UnsupportedConfig(`path match ${pathSpecifier.case ?? '(empty)'} is not supported`);
+  }
+}
+
+function compileAction(
+  route: Route,
+  requestHeaders: HeaderChange | undefined,
+  responseHeaders: HeaderChange | undefined,
+): ForwardAction | RedirectTo {
+  switch (route.action.case) {
+    case 'route':
+      return compileForward(route.action.value, route, requestHeaders, responseHeaders);
+    case 'redirect':
+      return compileRedirect(route.action.value, responseHeaders);
+    default:
+      throw new UnsupportedConfig(`route action ${route.action.case ?? '(empty)'} is not supported`);
+  }
+}
+
+function compileForward(
+  action: RouteAction,
+  route: Route,
+  requestHeaders: HeaderChange | undefined,
+  responseHeaders: HeaderChange | undefined,
+): ForwardAction {
+  const host = action.hostRewriteSpecifier;
+  if (host.case !== undefined && host.case !== 'hostRewriteLiteral')
+    throw new UnsupportedConfig(`host rewrite ${host.case} is not supported`);
+  if (action.requestMirrorPolicies.length > 0 || action.retryPolicy !== undefined || action.hashPolicy.length > 0)
+    throw new UnsupportedConfig('mirroring, retries and hash policies of routes are not supported');
+  const authority = host.case === undefined ? undefined : host.value;
+  const destinations = destinationsOf(action).map((weight): Destination => ({
+    cluster: weight.name,
+    weight: weight.weight ?? 0,
+    requestHeaders: joinHeaderChanges(
+      compileHeaderChanges(weight.requestHeadersToAdd, weight.requestHeadersToRemove),
+      requestHeaders,
+    ),
+    responseHeaders: joinHeaderChanges(
+      compileHeaderChanges(weight.responseHeadersToAdd, weight.responseHeadersToRemove),
+      responseHeaders,
+    ),
+    authority:
+      weight.hostRewriteSpecifier.case === 'hostRewriteLiteral' ? weight.hostRewriteSpecifier.value : authority,
+  }));
+  return {
+    kind: 'forward',
+    destinations,
+    totalWeight: destinations.reduce((sum, destination) => sum + destination.weight, 0),
+    timeoutMs: durationMs(action.timeout) ?? 15_000, // Envoy's default; what we compile always says
+    rewritePath: compileRewrite(action, route.match!),
+    notFoundStatus:
+      action.clusterNotFoundResponseCode === 1 ? 404 : action.clusterNotFoundResponseCode === 2 ? 500 : 503,
+    isConnect: action.upgradeConfigs.some(
+      (upgrade) => upgrade.upgradeType === 'CONNECT' && upgrade.connectConfig !== undefined,
+    ),
+  };
+}
+
+type WeightedName = Pick<
+  WeightedCluster_ClusterWeight,
+  | 'name'
+  | 'weight'
+  | 'requestHeadersToAdd'
+  | 'requestHeadersToRemove'
+  | 'responseHeadersToAdd'
+  | 'responseHeadersToRemove'
+  | 'hostRewriteSpecifier'
+>;
+
+function destinationsOf(action: RouteAction): WeightedName[] {
+  switch (action.clusterSpecifier.case) {
+    case 'cluster':
+      return [
+        {
+          name: action.clusterSpecifier.value,
+          weight: 1,
+          requestHeadersToAdd: [],
+          requestHeadersToRemove: [],
+          responseHeadersToAdd: [],
+          responseHeadersToRemove: [],
+          hostRewriteSpecifier: { case: undefined },
+        },
+      ];
+    case 'weightedClusters':
+      return action.clusterSpecifier.value.clusters;
+    default:
+      throw new UnsupportedConfig(`cluster specifier ${action.clusterSpecifier.case ?? '(empty)'} is not supported`);
+  }
+}
+
+/** Chooses by weight. */
+export function pickDestination(
+  { destinations, totalWeight }: ForwardAction,
+  random: () => number,
+): Destination | undefined {
+  if (destinations.length === 1) return destinations[0];
+  let point = random() * totalWeight;
+  for (const destination of destinations) {
+    point -= destination.weight;
+    if (point < 0) return destination;
+  }
+  return destinations.at(-1);
+}
+
+function compileRewrite(action: RouteAction, match: RouteMatch): ((path: string) => string) | undefined {
+  if (action.regexRewrite !== undefined) {
+    const pattern = RE2JS.compile(action.regexRewrite.pattern?.regex ?? '');
+    // Envoy writes groups as \1, the library as $1.
+    const replacement = action.regexRewrite.substitution.replace(/\$/g, '\\$').replace(/\\(\d)/g, '$$$1');
+    return (path) => withQuery(path, (plain) => pattern.matcher(plain).replaceAll(replacement));
+  }
+  const { prefixRewrite } = action;
+  if (prefixRewrite === '') return undefined;
+  const { pathSpecifier } = match;
+  // A prefix is replaced by itself; of exact paths and expressions the whole path was matched.
+  if (pathSpecifier.case === 'prefix' || pathSpecifier.case === 'pathSeparatedPrefix') {
+    const { length } = pathSpecifier.value;
+    return (path) => withQuery(path, (plain) => prefixRewrite + plain.slice(length));
+  }
+  return (path) => withQuery(path, () => prefixRewrite);
+}
+
+function withQuery(path: string, change: (plain: string) => string): string {
+  const plain = pathOnly(path);
+  return change(plain) + path.slice(plain.length);
+}
+
+const redirectStatus: Readonly<Record<RedirectCode, number>> = {
+  [RedirectCode.MOVED_PERMANENTLY]: 301,
+  [RedirectCode.FOUND]: 302,
+  [RedirectCode.SEE_OTHER]: 303,
+  [RedirectCode.TEMPORARY_REDIRECT]: 307,
+  [RedirectCode.PERMANENT_REDIRECT]: 308,
+};
+
+function compileRedirect(action: RedirectAction, responseHeaders: HeaderChange | undefined): RedirectTo {
+  const { schemeRewriteSpecifier: scheme, pathRewriteSpecifier: path, hostRedirect, portRedirect, stripQuery } = action;
+  if (path.case === 'prefixRewrite' || path.case === 'regexRewrite')
+    throw new UnsupportedConfig(`redirect with ${path.case} is not supported`);
+  return {
+    kind: 'redirect',
+    status: redirectStatus[action.responseCode],
+    responseHeaders,
+    locationOf: (request) => {
+      const newScheme =
+        scheme.case === 'schemeRedirect'
+          ? scheme.value
+          : scheme.case === 'httpsRedirect' && scheme.value
+            ? 'https'
+            : request.scheme;
+      let host = hostRedirect === '' ? request.authority : hostRedirect;
+      // A new scheme makes the default port of the old one wrong; a new port replaces any.
+      if (portRedirect !== 0) host = `${withoutPort(host)}:${portRedirect}`;
+      else if (newScheme !== request.scheme && host.endsWith(request.scheme === 'http' ? ':80' : ':443'))
+        host = withoutPort(host);
+      const query = stripQuery ? '' : request.path.slice(pathOnly(request.path).length);
+      const newPath =
+        path.case === 'pathRedirect'
+          ? path.value + (path.value.includes('?') ? '' : query)
+          : pathOnly(request.path) + query;
+      return `${newScheme}://${host}${newPath}`;
+    },
+  };
+}
+
+function withoutPort(host: string): string {
+  return host.replace(/:\d+$/, '');
+}

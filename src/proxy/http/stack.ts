@@ -1,0 +1,63 @@
+// The path of a request, to be read aloud: every layer that it passes, outermost first, each with the reason for its place.
+import type { Exchange } from './exchange.js';
+import { forward } from './layers/forward.js';
+import { nameCaller } from './layers/name-caller.js';
+import { normalizePath } from './layers/normalize-path.js';
+import { overrideAuthority } from './layers/override-authority.js';
+import { pickRoute } from './layers/pick-route.js';
+import { record } from './layers/record.js';
+import { redirect } from './layers/redirect.js';
+import { requestId } from './layers/request-id.js';
+import { changeHeaders } from './layers/change-headers.js';
+import { rewrite } from './layers/rewrite.js';
+import { timeOut } from './layers/time-out.js';
+import type { HttpSettings } from './manager.js';
+import type { ResponseHead } from './message.js';
+
+/** One concern of a request's path; a layer has only the hooks that it needs. */
+export interface Layer {
+  /** The request comes in. False: the layer has answered it, and no further layer sees it. */
+  onRequest?(exchange: Exchange): boolean;
+  /** The request's body is complete. */
+  onRequestEnd?(exchange: Exchange): void;
+  /** The upstream's answer begins; the innermost layer sees it first. */
+  onResponse?(exchange: Exchange, head: ResponseHead): void;
+  /** Everything is over, however it ended; the innermost layer sees it first. */
+  onComplete?(exchange: Exchange): void;
+}
+
+type With<K extends keyof Layer> = Required<Pick<Layer, K>>;
+
+/** The layers by hook, each list in the order in which it is run. */
+export interface Stack {
+  readonly request: readonly With<'onRequest'>[];
+  readonly requestEnd: readonly With<'onRequestEnd'>[];
+  readonly response: readonly With<'onResponse'>[];
+  readonly complete: readonly With<'onComplete'>[];
+}
+
+/** Assembles the path for one listener; what is not configured is not in it. */
+export function createStack(settings: HttpSettings): Stack {
+  const layers: readonly (Layer | undefined)[] = [
+    record, //                                                   sees every outcome, also what the layers below answer themselves
+    settings.authority === undefined ? undefined : overrideAuthority(settings.authority), // before anything looks at the host
+    settings.normalizePath ? normalizePath : undefined, //       one path, decided once, for matching and forwarding alike
+    nameCaller, //                                               nobody below reads a claim that no certificate proves
+    requestId, //                                                the route may match it, the log has it either way
+    pickRoute,
+    redirect, //                                                 answers itself: nothing below is needed
+    rewrite, //                                                  after matching, which sees the request as it came
+    changeHeaders,
+    timeOut, //                                                  runs while everything below works
+    forward, //                                                  balance, connect, send
+  ];
+  const present = layers.filter((layer): layer is Layer => layer !== undefined);
+  const having = <K extends keyof Layer>(hook: K) =>
+    present.filter((layer): layer is Layer & With<K> => layer[hook] !== undefined);
+  return {
+    request: having('onRequest'),
+    requestEnd: having('onRequestEnd'),
+    response: having('onResponse').reverse(),
+    complete: having('onComplete').reverse(),
+  };
+}

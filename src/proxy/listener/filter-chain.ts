@@ -1,0 +1,77 @@
+// Chooses what handles a connection, by what its first bytes tell: Envoy's filter chain match.
+import type { Socket } from 'node:net';
+import type { TlsAcceptor } from '../tls/acceptor.js';
+import type { ConnectionInfo } from './connection-info.js';
+
+/** A connection in the hands of a filter. */
+export interface Handled {
+  /** Whether nothing is under way on it. */
+  readonly isIdle: boolean;
+  /** Ends it as soon as that loses nothing. */
+  drain(): void;
+  destroy(): void;
+}
+
+/** Handles connections: HTTP or bytes. */
+export interface NetworkFilter {
+  /** @param onClose called once when the connection is over, or handed to another listener */
+  handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled;
+}
+
+export interface FilterChainMatch {
+  /** `tls`, `raw_buffer`, or empty for both. */
+  readonly transportProtocol: string;
+  /** Protocols of which the client must offer one; empty: any. */
+  readonly applicationProtocols: readonly string[];
+  /** Server names, or `*.` and a suffix; empty: any. */
+  readonly serverNames: readonly string[];
+}
+
+export interface FilterChain {
+  /** Equal for equal configuration: connections of a chain that stays are left alone. */
+  readonly key: string;
+  readonly match: FilterChainMatch;
+  /** Undefined where the chain takes bytes as they are. */
+  readonly tls: TlsAcceptor | undefined;
+  readonly filter: NetworkFilter;
+}
+
+/** What is known of a connection before a chain is chosen. */
+export interface Inspection {
+  readonly transportProtocol: 'tls' | 'raw_buffer';
+  readonly applicationProtocols: readonly string[];
+  readonly serverName: string | undefined;
+}
+
+/** The most specific chain that matches: by server name, then transport, then protocols. */
+export function findChain(chains: readonly FilterChain[], inspection: Inspection): FilterChain | undefined {
+  let best: FilterChain | undefined;
+  let bestRank = -1;
+  for (const chain of chains) {
+    const rank = rankOf(chain.match, inspection);
+    if (rank > bestRank) [best, bestRank] = [chain, rank];
+  }
+  return best;
+}
+
+/** How specific a match is; -1 where it does not match. */
+function rankOf(match: FilterChainMatch, { transportProtocol, applicationProtocols, serverName }: Inspection): number {
+  const name = rankOfName(match.serverNames, serverName);
+  if (name < 0) return -1;
+  if (match.transportProtocol !== '' && match.transportProtocol !== transportProtocol) return -1;
+  const anyProtocol = match.applicationProtocols.length === 0;
+  if (!anyProtocol && !applicationProtocols.some((protocol) => match.applicationProtocols.includes(protocol)))
+    return -1;
+  return name * 4 + (match.transportProtocol === '' ? 0 : 2) + (anyProtocol ? 0 : 1);
+}
+
+function rankOfName(patterns: readonly string[], serverName: string | undefined): number {
+  if (patterns.length === 0) return 0;
+  if (serverName === undefined) return -1;
+  let best = -1;
+  for (const pattern of patterns) {
+    if (pattern === serverName) return 1000;
+    if (pattern.startsWith('*.') && serverName.endsWith(pattern.slice(1))) best = Math.max(best, pattern.length);
+  }
+  return best;
+}

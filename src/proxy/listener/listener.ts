@@ -1,0 +1,329 @@
+// A place where connections arrive. Looks at their first bytes where there is something to choose, ends TLS, and hands them
+// to the chain that is meant for them. New configuration replaces chains at once; connections of old ones end in order.
+import net, { type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
+import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
+import { Backoff } from '../../util/backoff.js';
+import { sweep, type Swept } from '../net/sweeper.js';
+import type { Peer } from '../tls/peer.js';
+import { exchangePreambles, hasPreamble } from '../tls/preamble.js';
+import { readClientHello } from '../tls/client-hello.js';
+import type { ConnectionInfo } from './connection-info.js';
+import { detectHttp } from './detect-http.js';
+import { findChain, type FilterChain, type Handled, type Inspection } from './filter-chain.js';
+
+export interface ListenerConfig {
+  readonly name: string;
+  /** Undefined for a listener inside the proxy. */
+  readonly address: { readonly address: string; readonly port: number } | undefined;
+  readonly direction: 'inbound' | 'outbound';
+  readonly inspectsTls: boolean;
+  readonly inspectsHttp: boolean;
+  /** How long the first bytes may take; then the connection counts as bytes. */
+  readonly inspectionTimeoutMs: number;
+  readonly chains: readonly FilterChain[];
+  /** Route configurations that it refers to. */
+  readonly routeNames: ReadonlySet<string>;
+}
+
+/** What a listener uses of the workload's proxy. */
+export interface ListenerEnvironment {
+  readonly metadata: () => NodeMetadata;
+  /** The workload's own SPIFFE ID, once it has one. */
+  readonly ownUri: () => string;
+  /** A connection was turned away. */
+  readonly onRefused: (listener: string, reason: string) => void;
+  /** Binding failed; it is tried again after `retryInMs`. */
+  readonly onBindFailure: (listener: string, reason: string, retryInMs: number) => void;
+}
+
+/** How long connections of replaced chains may go on: Istio's drain duration. */
+const drainMs = 45_000;
+
+/** How long before the end of a certificate a connection is asked to end. */
+const expiryNoticeMs = 500;
+
+interface Live {
+  /** Undefined only while the filter takes over. */
+  handled: Handled | undefined;
+  readonly chain: FilterChain;
+  readonly expiresAtMs: number;
+}
+
+export class Listener implements Swept {
+  readonly #environment: ListenerEnvironment;
+  readonly #live = new Set<Live>();
+  /** Connections that no filter has yet. */
+  readonly #opening = new Set<Socket>();
+  readonly #backoff = new Backoff({ firstMs: 100, longestMs: 5000 });
+  #config: ListenerConfig;
+  #server: Server | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
+  readonly #stopSweeping: () => void;
+
+  constructor(config: ListenerConfig, environment: ListenerEnvironment) {
+    this.#config = config;
+    this.#environment = environment;
+    this.#stopSweeping = sweep(this);
+  }
+
+  /** Connections end before the certificates do under which they began. */
+  onTick(): void {
+    const nowMs = Date.now();
+    for (const { handled, expiresAtMs } of this.#live) {
+      if (nowMs < expiresAtMs - expiryNoticeMs) continue;
+      handled?.drain();
+      if (nowMs >= expiresAtMs && handled?.isIdle === true) handled.destroy();
+    }
+  }
+
+  get config(): ListenerConfig {
+    return this.#config;
+  }
+
+  /** Whether it takes connections. */
+  get isListening(): boolean {
+    return this.#config.address === undefined || this.#server?.listening === true;
+  }
+
+  /** Whether a connection has something under way. */
+  get hasWork(): boolean {
+    return this.#opening.size > 0 || [...this.#live].some(({ handled }) => handled?.isIdle === false);
+  }
+
+  /** Begins to listen, and goes on trying where the port is taken; `onListening` is called once it works. */
+  bind(onListening: () => void): void {
+    const { address } = this.#config;
+    if (address === undefined) {
+      onListening();
+      return;
+    }
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+    server.on('connection', (socket) => this.accept(socket, undefined));
+    server.once('error', (error) => {
+      if (this.#closed) return;
+      const retryInMs = this.#backoff.next();
+      this.#environment.onBindFailure(this.#config.name, error.message, retryInMs);
+      this.#retry = setTimeout(() => this.bind(onListening), retryInMs);
+    });
+    server.listen({ host: address.address, port: address.port, backlog: 1024 }, () => {
+      server.removeAllListeners('error');
+      server.on('error', (error) => this.#environment.onRefused(this.#config.name, error.message)); // accept() failed, as with too many open files
+      this.#server = server;
+      if (this.#closed) server.close();
+      else onListening();
+    });
+  }
+
+  /** Takes new chains at once. Connections of chains that are gone are drained. */
+  reconfigure(config: ListenerConfig): void {
+    const kept = new Map(this.#config.chains.map((chain) => [chain.key, chain]));
+    const chains = config.chains.map((chain) => {
+      const old = kept.get(chain.key);
+      if (old === undefined) return chain;
+      if (chain.tls !== old.tls) chain.tls?.close();
+      return old;
+    });
+    const gone = this.#config.chains.filter((chain) => !chains.includes(chain));
+    this.#config = { ...config, chains };
+    this.#drainConnections((live) => gone.includes(live.chain));
+    for (const chain of gone) chain.tls?.close();
+  }
+
+  /** Takes no more connections and ends the open ones in order; `onDrained` is called when none is left or time is up. */
+  drain(onDrained?: () => void): void {
+    this.#stopListening();
+    this.#drainConnections(() => true);
+    if (onDrained === undefined) return;
+    const deadline = performance.now() + drainMs;
+    const timer = setInterval(() => {
+      if (this.#live.size > 0 && performance.now() < deadline) return;
+      clearInterval(timer);
+      this.close();
+      onDrained();
+    }, 1000);
+    timer.unref();
+  }
+
+  close(): void {
+    this.#stopListening();
+    this.#stopSweeping();
+    for (const { handled } of this.#live) handled?.destroy();
+    for (const socket of this.#opening) socket.destroy();
+    for (const chain of this.#config.chains) chain.tls?.close();
+  }
+
+  /** Handles a connection that has arrived, here or inside the proxy. */
+  accept(socket: Socket, first: Buffer | undefined): void {
+    this.#opening.add(socket);
+    socket.on('error', ignore);
+    socket.once('close', () => this.#opening.delete(socket));
+    if (this.#config.inspectsTls || this.#config.inspectsHttp) this.#inspect(socket, first);
+    else this.#route(socket, first, plainInspection);
+  }
+
+  #inspect(socket: Socket, first: Buffer | undefined): void {
+    let held = first;
+    const finish = (inspection: Inspection) => {
+      clearTimeout(timer);
+      socket.off('data', onData);
+      socket.off('end', onEnd);
+      socket.pause();
+      this.#route(socket, held, inspection);
+    };
+    const look = () => {
+      const inspection = this.#tell(held ?? nothing);
+      if (inspection !== undefined) finish(inspection);
+    };
+    const onData = (chunk: Buffer) => {
+      held = held === undefined ? chunk : Buffer.concat([held, chunk]);
+      look();
+    };
+    // Ended without having said enough: it is what it looks like now.
+    const onEnd = () => finish(plainInspection);
+    const timer = setTimeout(() => finish(plainInspection), this.#config.inspectionTimeoutMs);
+    socket.once('close', () => clearTimeout(timer));
+    socket.on('data', onData);
+    socket.on('end', onEnd);
+    if (held !== undefined) look();
+  }
+
+  /** What the bytes are; undefined where more are needed. */
+  #tell(bytes: Buffer): Inspection | undefined {
+    if (this.#config.inspectsTls) {
+      const hello = readClientHello(bytes);
+      if (hello.state === 'incomplete') return undefined;
+      if (hello.state === 'complete')
+        return {
+          transportProtocol: 'tls',
+          applicationProtocols: hello.hello.protocols,
+          serverName: hello.hello.serverName,
+        };
+    }
+    if (!this.#config.inspectsHttp) return plainInspection;
+    const http = detectHttp(bytes);
+    if (http === 'incomplete') return undefined;
+    return http === 'http' ? httpInspection : plainInspection;
+  }
+
+  #route(socket: Socket, first: Buffer | undefined, inspection: Inspection): void {
+    const chain = findChain(this.#config.chains, inspection);
+    if (chain === undefined || this.#closed) {
+      this.#refuse(
+        socket,
+        inspection.transportProtocol === 'tls'
+          ? 'no filter chain takes this TLS connection'
+          : 'plaintext is not accepted',
+      );
+      return;
+    }
+    if (chain.tls === undefined) {
+      this.#handle(socket, first, chain, {
+        ...addressesOf(socket),
+        serverName: inspection.serverName,
+        ...anonymous,
+        reset: () => socket.resetAndDestroy(),
+      });
+      return;
+    }
+    chain.tls.accept(socket, first ?? nothing, inspection.applicationProtocols, (accepted) => {
+      if (!accepted.ok) this.#refuse(socket, accepted.reason);
+      else
+        this.#afterHandshake(accepted.socket, accepted.peer, chain, inspection.serverName, () =>
+          socket.resetAndDestroy(),
+        );
+    });
+  }
+
+  #afterHandshake(
+    socket: TLSSocket,
+    peer: Peer,
+    chain: FilterChain,
+    serverName: string | undefined,
+    reset: () => void,
+  ): void {
+    this.#opening.add(socket);
+    socket.once('close', () => this.#opening.delete(socket));
+    socket.on('error', ignore);
+    const addresses = addressesOf(socket);
+    const proceed = (source: Party, first: Buffer | undefined) =>
+      this.#handle(socket, first, chain, {
+        ...addresses,
+        serverName,
+        security: 'mutual_tls',
+        source,
+        forwardedClientCert: `By=${this.#environment.ownUri()};Hash=${peer.certificateHash};Subject="";URI=${peer.uri}`,
+        expiresAtMs: peer.expiresAtMs,
+        reset,
+      });
+    if (!hasPreamble(socket.alpnProtocol)) {
+      proceed(believedParty(undefined, peer.uri, peer.id), undefined);
+      return;
+    }
+    exchangePreambles(socket, this.#environment.metadata(), (result) => {
+      if (result.ok) proceed(believedParty(result.metadata, peer.uri, peer.id), result.rest);
+      else this.#refuse(socket, result.reason);
+    });
+  }
+
+  #handle(socket: Socket, first: Buffer | undefined, chain: FilterChain, info: ConnectionInfo): void {
+    this.#opening.delete(socket);
+    const live: Live = { handled: undefined, chain, expiresAtMs: info.expiresAtMs };
+    this.#live.add(live);
+    live.handled = chain.filter.handle(socket, first, info, () => this.#live.delete(live));
+    if (this.#closed) live.handled.drain();
+  }
+
+  #refuse(socket: Socket, reason: string): void {
+    this.#environment.onRefused(this.#config.name, reason);
+    this.#opening.delete(socket);
+    socket.destroy();
+  }
+
+  #drainConnections(which: (live: Live) => boolean): void {
+    const draining = [...this.#live].filter(which);
+    for (const { handled } of draining) handled?.drain();
+    if (draining.length === 0) return;
+    const timer = setTimeout(() => {
+      for (const live of draining) if (this.#live.has(live)) live.handled?.destroy();
+    }, drainMs);
+    timer.unref();
+  }
+
+  #stopListening(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#server?.close();
+  }
+}
+
+const nothing = Buffer.alloc(0);
+const plainInspection: Inspection = {
+  transportProtocol: 'raw_buffer',
+  applicationProtocols: [],
+  serverName: undefined,
+};
+const httpInspection: Inspection = {
+  transportProtocol: 'raw_buffer',
+  applicationProtocols: ['http/1.0', 'http/1.1'],
+  serverName: undefined,
+};
+const anonymous = {
+  security: 'none',
+  source: unknownParty,
+  forwardedClientCert: undefined,
+  expiresAtMs: Infinity,
+} as const;
+
+function addressesOf(socket: Socket): Pick<ConnectionInfo, 'localAddress' | 'remoteAddress'> {
+  return {
+    localAddress: `${socket.localAddress}:${socket.localPort}`,
+    remoteAddress: `${socket.remoteAddress}:${socket.remotePort}`,
+  };
+}
+
+function ignore(): void {
+  // 'close' follows every error of a socket
+}

@@ -1,0 +1,86 @@
+// Collects what is written to one connection within one turn of the event loop, so that it leaves in one call: crossing into
+// the socket layer is what a request costs most.
+import type { Socket } from 'node:net';
+
+/** Bodies up to this size are copied behind the head instead of being written on their own. */
+const smallChunk = 4096;
+/** Above this many bytes on their way out, whoever produces them is asked to wait. */
+const highWater = 64 * 1024;
+
+const dirty: Outbox[] = [];
+
+function flushAll(): void {
+  // Flushing may not write to other outboxes, so the list cannot grow while it is walked.
+  for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
+  dirty.length = 0;
+}
+
+export class Outbox {
+  readonly #socket: Socket;
+  /** Text (bytes as latin1) that follows `#parts`. */
+  #text = '';
+  #parts: (string | Buffer)[] = [];
+  #waitingBytes = 0;
+  #scheduled = false;
+  #endAfterFlush = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** Writes text whose characters are bytes. */
+  text(text: string): void {
+    this.#text += text;
+    this.#waitingBytes += text.length;
+    this.#schedule();
+  }
+
+  bytes(chunk: Buffer): void {
+    this.#waitingBytes += chunk.length;
+    if (chunk.length <= smallChunk) this.#text += chunk.toString('latin1');
+    else {
+      if (this.#text !== '') this.#parts.push(this.#text);
+      this.#parts.push(chunk);
+      this.#text = '';
+    }
+    this.#schedule();
+  }
+
+  /** Whether more may be produced now; after false the socket's `drain` event says when. */
+  get hasRoom(): boolean {
+    return this.#waitingBytes + this.#socket.writableLength < highWater;
+  }
+
+  /** Sends our FIN after everything written so far. */
+  end(): void {
+    this.#endAfterFlush = true;
+    this.#schedule();
+  }
+
+  /** Hands everything to the socket now. */
+  flush(): void {
+    this.#scheduled = false;
+    const socket = this.#socket;
+    if (socket.destroyed) return;
+    if (this.#parts.length > 0) {
+      socket.cork();
+      for (const part of this.#parts) {
+        if (typeof part === 'string') socket.write(part, 'latin1');
+        else socket.write(part);
+      }
+      if (this.#text !== '') socket.write(this.#text, 'latin1');
+      socket.uncork();
+      this.#parts = [];
+    } else if (this.#text !== '') socket.write(this.#text, 'latin1');
+    this.#text = '';
+    this.#waitingBytes = 0;
+    if (this.#endAfterFlush) socket.end();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    if (dirty.length === 0) setImmediate(flushAll);
+    dirty.push(this);
+  }
+}

@@ -1,0 +1,231 @@
+// Carries connections of bytes to an endpoint of a cluster, and counts them as Istio counts TCP.
+import type { Socket } from 'node:net';
+import type { AccessRecord } from '../../telemetry/access-log/record.js';
+import { unknownParty, type CalledService, type Party } from '../../telemetry/istio-labels.js';
+import { connectionLayout, type Series, type SeriesRegistry } from '../../telemetry/series.js';
+import type { Cluster } from '../cluster/cluster.js';
+import type { Endpoint } from '../cluster/endpoint.js';
+import type { AccessLogTarget } from '../http/manager.js';
+import type { ConnectionInfo } from '../listener/connection-info.js';
+import type { Handled, NetworkFilter } from '../listener/filter-chain.js';
+import type { Connected } from '../tls/connector.js';
+import { sweep, type Swept } from '../net/sweeper.js';
+import { relay } from './relay.js';
+
+export interface TcpSettings {
+  readonly direction: 'inbound' | 'outbound';
+  readonly cluster: string;
+  /** Without a byte in either direction. */
+  readonly idleTimeoutMs: number;
+}
+
+export interface TcpEnvironment {
+  findCluster(name: string): Cluster | undefined;
+  self(): Party;
+  readonly registry: SeriesRegistry;
+  readonly accessLogs: readonly AccessLogTarget[];
+}
+
+export class TcpFilter implements NetworkFilter {
+  readonly #settings: TcpSettings;
+  readonly #environment: TcpEnvironment;
+
+  constructor(settings: TcpSettings, environment: TcpEnvironment) {
+    this.#settings = settings;
+    this.#environment = environment;
+  }
+
+  handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled {
+    const connection = new TcpConnection(socket, info, this.#settings, this.#environment, onClose);
+    connection.open(first);
+    return connection;
+  }
+}
+
+class TcpConnection implements Handled, AccessRecord, Swept {
+  readonly #socket: Socket;
+  readonly #info: ConnectionInfo;
+  readonly #settings: TcpSettings;
+  readonly #environment: TcpEnvironment;
+  readonly #onClose: () => void;
+  #cluster: Cluster | undefined;
+  #endpoint: Endpoint | undefined;
+  #upstream: Socket | undefined;
+  #series: Series | undefined;
+  #giveUp: (() => void) | undefined;
+  #over = false;
+  #lastByteMs = performance.now();
+  readonly #stopSweeping = sweep(this);
+
+  readonly startTimeMs = Date.now();
+  readonly #startMs = performance.now();
+  durationMs = 0;
+  readonly protocol = undefined;
+  readonly responseCode = 0;
+  responseFlags = '-';
+  readonly responseCodeDetails = undefined;
+  readonly connectionTerminationDetails = undefined;
+  upstreamTransportFailureReason: string | undefined;
+  bytesReceived = 0;
+  bytesSent = 0;
+  upstreamHost: string | undefined;
+  upstreamLocalAddress: string | undefined;
+  readonly routeName = undefined;
+
+  constructor(
+    socket: Socket,
+    info: ConnectionInfo,
+    settings: TcpSettings,
+    environment: TcpEnvironment,
+    onClose: () => void,
+  ) {
+    this.#socket = socket;
+    this.#info = info;
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#onClose = onClose;
+  }
+
+  readonly isIdle = false;
+
+  open(first: Buffer | undefined): void {
+    const socket = this.#socket;
+    socket.pause();
+    socket.once('close', this.#onEarlyClose);
+    this.#cluster = this.#environment.findCluster(this.#settings.cluster);
+    this.#endpoint = this.#cluster?.pick();
+    if (this.#endpoint === undefined) {
+      this.#finish(this.#cluster === undefined ? 'NC' : 'UH', unknownParty);
+      return;
+    }
+    this.#endpoint.active++;
+    this.upstreamHost = this.#endpoint.host;
+    this.#giveUp = this.#endpoint.connect((outcome) => {
+      this.#giveUp = undefined;
+      if (outcome.ok) this.#join(first, outcome.connection);
+      else {
+        this.upstreamTransportFailureReason = outcome.reason.replace(/\s/g, '_');
+        this.#finish('UF,URX', this.#endpoint!.options.party);
+      }
+    });
+  }
+
+  /** Bytes cannot be drained: the connection goes on until its ends close it, or until the drain time is over. */
+  drain(): void {
+    // nothing to do before `destroy`
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+    this.#upstream?.destroy();
+  }
+
+  #join(first: Buffer | undefined, { socket: upstream, first: firstOfUpstream, peer, reset }: Connected): void {
+    const socket = this.#socket;
+    socket.off('close', this.#onEarlyClose);
+    this.#upstream = upstream;
+    this.upstreamLocalAddress = `${upstream.localAddress}:${upstream.localPort}`;
+    upstream.on('error', () => undefined); // 'close' follows
+    const series = this.#open('-', peer ?? this.#endpoint!.options.party, peer !== undefined);
+    relay(
+      { socket, first, reset: this.#info.reset },
+      { socket: upstream, first: firstOfUpstream, reset },
+      {
+        onForward: (bytes) => {
+          this.#lastByteMs = performance.now();
+          this.bytesReceived += bytes;
+          series.add(connectionLayout.receivedBytes, bytes);
+        },
+        onBackward: (bytes) => {
+          this.#lastByteMs = performance.now();
+          this.bytesSent += bytes;
+          series.add(connectionLayout.sentBytes, bytes);
+        },
+        onClose: () => this.#close(),
+      },
+    );
+  }
+
+  onTick(nowMs: number): void {
+    if (nowMs - this.#lastByteMs > this.#settings.idleTimeoutMs) this.destroy();
+  }
+
+  readonly #onEarlyClose = (): void => {
+    this.#giveUp?.();
+    this.#finish('DC', this.#endpoint?.options.party ?? unknownParty);
+  };
+
+  /** Ends a connection that never reached its endpoint. */
+  #finish(flags: string, destination: Party): void {
+    if (this.#over) return;
+    this.responseFlags = flags;
+    this.#open(flags, destination, false);
+    this.#socket.destroy();
+    this.#close();
+  }
+
+  #open(flags: string, destination: Party, proved: boolean): Series {
+    const { registry } = this.#environment;
+    const self = this.#environment.self();
+    const service: CalledService = this.#cluster?.service ?? {
+      host: this.#settings.cluster,
+      name: this.#settings.cluster,
+      namespace: unknownParty.namespace,
+    };
+    const anonymousSelf = { ...self, principal: unknownParty.principal };
+    const inbound = this.#settings.direction === 'inbound';
+    const calls = inbound
+      ? registry.call({
+          reporter: 'destination',
+          source: this.#info.source,
+          destination: this.#info.security === 'mutual_tls' ? self : anonymousSelf,
+          service,
+          security: this.#info.security,
+        })
+      : registry.call({
+          reporter: 'source',
+          source: proved ? self : anonymousSelf,
+          destination,
+          service,
+          security: 'unknown',
+        });
+    this.#series = calls.connections(flags);
+    this.#series.add(connectionLayout.opened, 1);
+    return this.#series;
+  }
+
+  #close(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#stopSweeping();
+    this.durationMs = performance.now() - this.#startMs;
+    this.#series?.add(connectionLayout.closed, 1);
+    if (this.#endpoint !== undefined) this.#endpoint.active--;
+    for (const log of this.#environment.accessLogs) log.write(log.format(this));
+    this.#onClose();
+  }
+
+  get upstreamCluster(): string {
+    return this.#settings.cluster;
+  }
+
+  get downstreamLocalAddress(): string {
+    return this.#info.localAddress;
+  }
+
+  get downstreamRemoteAddress(): string {
+    return this.#info.remoteAddress;
+  }
+
+  get requestedServerName(): string | undefined {
+    return this.#info.serverName;
+  }
+
+  requestHeader(): undefined {
+    return undefined;
+  }
+
+  responseHeader(): undefined {
+    return undefined;
+  }
+}

@@ -1,0 +1,89 @@
+// Ends TLS for connections that somebody else accepted. Chain and identity are checked here after every handshake; whoever
+// fails is disconnected before a byte of theirs is read.
+import type { Socket } from 'node:net';
+import tls from 'node:tls';
+import type { SecretStore } from './secret-store.js';
+import { authenticatePeer, type Peer } from './peer.js';
+
+const handshakeTimeoutMs = 10_000;
+
+/** The outcome of a handshake. */
+export type Accepted =
+  | { readonly ok: true; readonly socket: tls.TLSSocket; readonly peer: Peer }
+  | { readonly ok: false; readonly reason: string };
+
+/** One set of application protocols served with one workload's certificate. */
+export class TlsAcceptor {
+  readonly #secrets: SecretStore;
+  readonly #protocols: readonly string[];
+  /** With and without protocol negotiation: OpenSSL refuses a client with whom it has no protocol in common, we do not. */
+  readonly #negotiating: tls.Server;
+  readonly #plain: tls.Server;
+  readonly #waiting = new Map<string, (accepted: Accepted) => void>();
+  readonly #stopWatching: () => void;
+
+  constructor(secrets: SecretStore, protocols: readonly string[]) {
+    this.#secrets = secrets;
+    this.#protocols = protocols;
+    this.#negotiating = this.#createServer([...protocols]);
+    this.#plain = this.#createServer([]);
+    this.#stopWatching = secrets.watch(({ serverOptions }) => {
+      for (const server of [this.#negotiating, this.#plain]) server.setSecureContext(serverOptions);
+    });
+  }
+
+  close(): void {
+    this.#stopWatching();
+  }
+
+  /**
+   * Takes over `socket`, which was read up to `first`, and calls back once.
+   * @param offered protocols that the client offers
+   */
+  accept(socket: Socket, first: Buffer, offered: readonly string[], done: (accepted: Accepted) => void): void {
+    if (this.#secrets.credentials === undefined) {
+      socket.destroy();
+      done({ ok: false, reason: 'the workload has no certificate yet' });
+      return;
+    }
+    const key = `${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`;
+    let finished = false;
+    const finish = (accepted: Accepted) => {
+      if (finished) return;
+      finished = true;
+      this.#waiting.delete(key);
+      done(accepted);
+    };
+    this.#waiting.set(key, finish);
+    socket.once('close', () => finish({ ok: false, reason: 'the client closed the connection during the handshake' }));
+    socket.pause();
+    socket.unshift(first);
+    const server = offered.some((protocol) => this.#protocols.includes(protocol)) ? this.#negotiating : this.#plain;
+    server.emit('connection', socket);
+  }
+
+  #createServer(protocols: string[]): tls.Server {
+    const server = tls.createServer({
+      requestCert: true,
+      rejectUnauthorized: false, // decided in #onSecure, where the reason can be told
+      handshakeTimeout: handshakeTimeoutMs,
+      ...(protocols.length === 0 ? {} : { ALPNProtocols: protocols }),
+    });
+    server.on('secureConnection', (socket) => this.#onSecure(socket));
+    server.on('tlsClientError', (error, socket) => this.#finish(socket, { ok: false, reason: error.message }));
+    return server;
+  }
+
+  #onSecure(socket: tls.TLSSocket): void {
+    const peer = authenticatePeer(socket, socket.getPeerX509Certificate()?.raw, this.#secrets.credentials!, undefined);
+    if (typeof peer === 'string') {
+      socket.on('error', () => undefined);
+      socket.destroy();
+      this.#finish(socket, { ok: false, reason: peer });
+    } else this.#finish(socket, { ok: true, socket, peer });
+  }
+
+  #finish(socket: tls.TLSSocket, accepted: Accepted): void {
+    this.#waiting.get(`${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`)?.(accepted);
+  }
+}

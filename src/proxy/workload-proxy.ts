@@ -1,0 +1,350 @@
+// The proxy of one workload: its identity, its configuration stream, and everything that runs because of them. Several of
+// these live in one process without sharing anything but the connection to the control plane and the log files.
+import type { Client, Metadata } from '@grpc/grpc-js';
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { unknown, type Party } from '../telemetry/istio-labels.js';
+import { ObservationClient } from '../telemetry/observation-client.js';
+import { partyOf, type NodeMetadata } from '../telemetry/peer-metadata.js';
+import { SeriesRegistry } from '../telemetry/series.js';
+import { messageOf } from '../util/errors.js';
+import type { Logger } from '../util/logger.js';
+import {
+  AdsClient,
+  type ReceivedResource,
+  type RejectedResource,
+  type ResourceHandler,
+} from '../xds/client/ads-client.js';
+import type {
+  Cluster as ClusterMessage,
+  ClusterLoadAssignment,
+  Listener as ListenerMessage,
+  RouteConfiguration,
+} from '../xds/messages.js';
+import type { ResourceType } from '../xds/resources.js';
+import { requestCertificate } from './certificate-client.js';
+import { Cluster } from './cluster/cluster.js';
+import { readCluster, readEndpoints } from './config/cluster-config.js';
+import { readListener, type ListenerFactory } from './config/listener-config.js';
+import { RouteTable } from './http/route-table.js';
+import { Listener } from './listener/listener.js';
+import { TlsAcceptor } from './tls/acceptor.js';
+import { Connector } from './tls/connector.js';
+import { SecretStore } from './tls/secret-store.js';
+
+export interface WorkloadProxyOptions {
+  /** Node ID: `sidecar~address~name.namespace~namespace.svc.cluster.local`. */
+  readonly nodeId: string;
+  readonly metadata: NodeMetadata;
+  readonly channel: Client;
+  /** Credentials of the workload, for every call anew. */
+  readonly credentials: () => Metadata;
+  readonly version: string;
+  readonly log: Logger;
+  /** Where access log lines for a path go. */
+  readonly openAccessLog: (path: string, onDrop: (lines: number) => void) => (line: string) => void;
+  /** Called when it begins to serve, and when something keeps it from serving (`problem`). */
+  readonly onState: (state: { readonly ready: boolean; readonly problem: string | undefined }) => void;
+  readonly random?: () => number;
+}
+
+/** How long new routes wait for the endpoints of clusters that they name. */
+const longestWarmingMs = 5000;
+
+export class WorkloadProxy implements ResourceHandler {
+  readonly #options: WorkloadProxyOptions;
+  readonly #registry = new SeriesRegistry();
+  readonly #secrets: SecretStore;
+  readonly #connector: Connector;
+  readonly #ads: AdsClient;
+  readonly #observation: ObservationClient;
+  readonly #factory: ListenerFactory;
+
+  readonly #clusters = new Map<string, Cluster>();
+  readonly #routes = new Map<string, RouteTable>();
+  /** Routes that wait until the clusters that they name have endpoints. */
+  readonly #warming = new Map<string, RouteTable>();
+  readonly #listeners = new Map<string, Listener>();
+  /** Listeners that wait for routes or for the first certificate. */
+  readonly #unbound = new Set<Listener>();
+  readonly #draining = new Set<Listener>();
+  #warmingTimer: NodeJS.Timeout | undefined;
+  #received = new Set<ResourceType>();
+  #metadata: NodeMetadata;
+  #self: Party;
+  #ready = false;
+  #closed = false;
+
+  constructor(options: WorkloadProxyOptions) {
+    this.#options = options;
+    this.#metadata = options.metadata;
+    this.#self = partyOf(options.metadata, unknown);
+    const { channel, credentials, log } = options;
+    const random = options.random ?? Math.random;
+    this.#secrets = new SecretStore({
+      requestCertificate: (csrPem) => requestCertificate(channel, credentials(), csrPem),
+      onFailure: (reason, retryInMs) =>
+        log.warn('no certificate', { workload: this.name, reason, retryInMs: Math.round(retryInMs) }),
+      random,
+    });
+    this.#secrets.watch(({ uri }) => {
+      if (this.#self.principal !== uri) this.#self = partyOf(this.#metadata, uri);
+      this.#bindWaiting();
+    });
+    this.#connector = new Connector(this.#secrets, () => this.#metadata);
+    this.#ads = new AdsClient({
+      channel,
+      metadata: credentials,
+      node: () => ({
+        id: options.nodeId,
+        cluster: `${this.#metadata.WORKLOAD_NAME}.${this.#metadata.NAMESPACE}`,
+        metadata: this.#metadata as unknown as JsonObject,
+      }),
+      handler: this,
+      onDisconnect: (reason) =>
+        log.info('configuration stream ended; what is in force stays', { workload: this.name, reason }),
+    });
+    this.#observation = new ObservationClient({
+      channel,
+      metadata: credentials,
+      registry: this.#registry,
+      certificate: () => {
+        const current = this.#secrets.credentials;
+        return current === undefined ? undefined : { spiffeId: current.uri, notAfterMs: current.notAfterMs };
+      },
+    });
+    this.#registry.gauge('istio_build', 'component', 'proxy', 'tag', options.version).set(0, 1);
+    const droppedLines = this.#registry.counter('lateen_access_log_lines_dropped_total');
+    this.#factory = {
+      findRoutes: (name) => this.#routes.get(name),
+      findCluster: (name) => this.#clusters.get(name),
+      findListener: (name) => this.#listeners.get(name),
+      self: () => this.#self,
+      registry: this.#registry,
+      random,
+      newRequestId: randomUUID,
+      createAcceptor: (protocols) => new TlsAcceptor(this.#secrets, protocols),
+      openAccessLog: (path) => options.openAccessLog(path, (lines) => droppedLines.add(0, lines)),
+    };
+  }
+
+  /** Name of the instance. */
+  get name(): string {
+    return this.#metadata.NAME;
+  }
+
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
+  start(): void {
+    this.#secrets.start();
+    this.#ads.start();
+    this.#observation.start();
+  }
+
+  /** Takes new labels of the workload; its identity never changes. */
+  setMetadata(metadata: NodeMetadata): void {
+    if (isDeepStrictEqual(metadata, this.#metadata)) return;
+    this.#metadata = metadata;
+    this.#self = partyOf(metadata, this.#self.principal);
+  }
+
+  /** Takes no new connections and ends the open ones in order; resolves when they have ended or `longestMs` have passed. */
+  async drain(longestMs: number): Promise<void> {
+    const listeners = [...this.#listeners.values(), ...this.#draining];
+    for (const listener of listeners) listener.drain();
+    const deadline = performance.now() + longestMs;
+    while (listeners.some((listener) => listener.hasWork) && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#warmingTimer);
+    this.#observation.close();
+    this.#ads.close();
+    this.#secrets.close();
+    for (const listener of [...this.#listeners.values(), ...this.#draining]) listener.close();
+    for (const cluster of this.#clusters.values()) cluster.close();
+  }
+
+  // ---- configuration
+
+  apply<T extends ResourceType>(
+    type: T,
+    changed: readonly ReceivedResource<T>[],
+    removed: readonly string[],
+  ): readonly RejectedResource[] {
+    const rejected: RejectedResource[] = [];
+    for (const { name, message } of changed) {
+      try {
+        this.#applyOne(type, name, message);
+      } catch (error) {
+        rejected.push({ name, reason: messageOf(error) });
+      }
+    }
+    for (const name of removed) this.#remove(type, name);
+    if (type === 'cluster')
+      this.#ads.setNames(
+        'endpoints',
+        new Set([...this.#clusters.values()].flatMap((cluster) => cluster.config.edsName ?? [])),
+      );
+    if (type === 'listener')
+      this.#ads.setNames(
+        'routes',
+        new Set([...this.#listeners.values()].flatMap((listener) => [...listener.config.routeNames])),
+      );
+    this.#received.add(type);
+    this.#promoteRoutes(false);
+    this.#bindWaiting();
+    for (const { name, reason } of rejected)
+      this.#options.log.warn('refused configuration', { workload: this.name, type, name, reason });
+    return rejected;
+  }
+
+  #applyOne(type: ResourceType, name: string, message: unknown): void {
+    switch (type) {
+      case 'cluster':
+        this.#applyCluster(message as ClusterMessage);
+        break;
+      case 'endpoints': {
+        const endpoints = readEndpoints(message as ClusterLoadAssignment);
+        for (const cluster of this.#clusters.values())
+          if (cluster.config.edsName === name) cluster.setEndpoints(endpoints);
+        break;
+      }
+      case 'listener':
+        this.#applyListener(message as ListenerMessage);
+        break;
+      case 'routes':
+        this.#warming.set(name, new RouteTable(message as RouteConfiguration));
+        break;
+    }
+  }
+
+  #applyCluster(message: ClusterMessage): void {
+    const config = readCluster(message);
+    const existing = this.#clusters.get(config.name);
+    if (existing === undefined)
+      this.#clusters.set(config.name, new Cluster(config, this.#connector, this.#factory.random));
+    else existing.reconfigure(config);
+  }
+
+  #applyListener(message: ListenerMessage): void {
+    const config = readListener(message, this.#factory);
+    const existing = this.#listeners.get(config.name);
+    if (existing !== undefined && isDeepStrictEqual(existing.config.address, config.address)) {
+      existing.reconfigure(config);
+      return;
+    }
+    if (existing !== undefined) this.#drainListener(existing);
+    const listener = new Listener(config, {
+      metadata: () => this.#metadata,
+      ownUri: () => this.#self.principal,
+      onRefused: (name, reason) => this.#onRefused(name, reason),
+      onBindFailure: (name, reason, retryInMs) => {
+        this.#options.log.warn('cannot listen', {
+          workload: this.name,
+          listener: name,
+          reason,
+          retryInMs: Math.round(retryInMs),
+        });
+        this.#options.onState({ ready: false, problem: `cannot listen on ${name.replace('_', ':')}: ${reason}` });
+      },
+    });
+    this.#listeners.set(config.name, listener);
+    this.#unbound.add(listener);
+  }
+
+  #remove(type: ResourceType, name: string): void {
+    switch (type) {
+      case 'cluster':
+        this.#clusters.get(name)?.close();
+        this.#clusters.delete(name);
+        break;
+      case 'endpoints':
+        for (const cluster of this.#clusters.values()) if (cluster.config.edsName === name) cluster.setEndpoints([]);
+        break;
+      case 'listener': {
+        const listener = this.#listeners.get(name);
+        this.#listeners.delete(name);
+        if (listener !== undefined) this.#drainListener(listener);
+        break;
+      }
+      case 'routes':
+        this.#routes.delete(name);
+        this.#warming.delete(name);
+        break;
+    }
+  }
+
+  #drainListener(listener: Listener): void {
+    this.#unbound.delete(listener);
+    this.#draining.add(listener);
+    listener.drain(() => this.#draining.delete(listener));
+  }
+
+  /** Puts routes in force whose clusters are there: what was in force serves until then. */
+  #promoteRoutes(force: boolean): void {
+    for (const [name, table] of this.#warming) {
+      const waits = [...table.clusters].some((cluster) => this.#clusters.get(cluster)?.isWarm === false);
+      if (waits && !force) continue;
+      this.#routes.set(name, table);
+      this.#warming.delete(name);
+    }
+    clearTimeout(this.#warmingTimer);
+    if (this.#warming.size > 0 && !this.#closed)
+      this.#warmingTimer = setTimeout(() => this.#promoteRoutes(true), longestWarmingMs);
+    if (force) this.#bindWaiting();
+  }
+
+  /** Opens listeners that have all they need. */
+  #bindWaiting(): void {
+    if (this.#secrets.credentials === undefined) return;
+    for (const listener of this.#unbound) {
+      if ([...listener.config.routeNames].some((name) => !this.#routes.has(name))) continue;
+      this.#unbound.delete(listener);
+      listener.bind(() => this.#tellReady());
+    }
+    this.#tellReady();
+  }
+
+  #tellReady(): void {
+    const ready =
+      this.#received.has('cluster') &&
+      this.#received.has('listener') &&
+      this.#unbound.size === 0 &&
+      [...this.#listeners.values()].every((listener) => listener.isListening);
+    if (ready && !this.#ready) {
+      this.#ready = true;
+      this.#options.onState({ ready: true, problem: undefined });
+    } else if (!ready) this.#ready = false;
+  }
+
+  #onRefused(listener: string, reason: string): void {
+    this.#registry
+      .counter(
+        'lateen_connections_refused_total',
+        'workload',
+        this.#metadata.WORKLOAD_NAME,
+        'namespace',
+        this.#metadata.NAMESPACE,
+        'reason',
+        categoryOf(reason),
+      )
+      .add(0, 1);
+    this.#options.log.info('refused a connection', { workload: this.name, listener, reason });
+  }
+}
+
+/** Reasons as a label: few and fixed, whatever a peer sends. */
+function categoryOf(reason: string): string {
+  if (reason.startsWith('plaintext')) return 'plaintext';
+  if (reason.includes('expired')) return 'expired certificate';
+  if (reason.includes('trust domain')) return 'other trust domain';
+  if (reason.includes('not trusted')) return 'untrusted certificate';
+  if (reason.includes('SPIFFE') || reason.includes('URI names') || reason.includes('authority')) return 'no SPIFFE ID';
+  return 'handshake';
+}

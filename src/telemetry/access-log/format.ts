@@ -1,0 +1,139 @@
+// Compiles Envoy's command operators (`%REQ(X-ID?:PATH)%`) into functions, once, when configuration arrives.
+import type { AccessRecord } from './record.js';
+
+/** A piece of a line; undefined prints as `-` in text and as null in JSON. */
+type Operator = (record: AccessRecord) => string | number | undefined;
+
+/** Turns a record into one line, or part of one. */
+export type Formatter = (record: AccessRecord) => string;
+
+/** A format that cannot be compiled; the message completes "the format ...". */
+export class FormatError extends Error {
+  override readonly name = 'FormatError';
+}
+
+const plain: Readonly<Record<string, Operator>> = {
+  START_TIME: (r) => isoTime(r.startTimeMs),
+  DURATION: (r) => Math.round(r.durationMs),
+  PROTOCOL: (r) => r.protocol,
+  RESPONSE_CODE: (r) => r.responseCode,
+  RESPONSE_FLAGS: (r) => r.responseFlags,
+  RESPONSE_CODE_DETAILS: (r) => r.responseCodeDetails,
+  CONNECTION_TERMINATION_DETAILS: (r) => r.connectionTerminationDetails,
+  UPSTREAM_TRANSPORT_FAILURE_REASON: (r) => r.upstreamTransportFailureReason,
+  BYTES_RECEIVED: (r) => r.bytesReceived,
+  BYTES_SENT: (r) => r.bytesSent,
+  UPSTREAM_HOST: (r) => r.upstreamHost,
+  UPSTREAM_CLUSTER: (r) => r.upstreamCluster,
+  UPSTREAM_CLUSTER_RAW: (r) => r.upstreamCluster,
+  UPSTREAM_LOCAL_ADDRESS: (r) => r.upstreamLocalAddress,
+  DOWNSTREAM_LOCAL_ADDRESS: (r) => r.downstreamLocalAddress,
+  DOWNSTREAM_REMOTE_ADDRESS: (r) => r.downstreamRemoteAddress,
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (r) => r.downstreamRemoteAddress?.replace(/:\d+$/, ''),
+  REQUESTED_SERVER_NAME: (r) => r.requestedServerName,
+  ROUTE_NAME: (r) => (r.routeName === '' ? undefined : r.routeName),
+};
+
+/** Compiles a format of one line. */
+export function compileTextFormat(format: string): Formatter {
+  const parts = parse(format);
+  return (record) => {
+    let line = '';
+    for (const part of parts) line += typeof part === 'string' ? part : escapeText(part(record));
+    return line;
+  };
+}
+
+/** Compiles an object of formats into a line of JSON; values that are one operator keep their type. */
+export function compileJsonFormat(format: Readonly<Record<string, unknown>>): Formatter {
+  const fields = Object.entries(format).map(([name, value]) => {
+    if (typeof value !== 'string') throw new FormatError(`has a field ${name} that is not a text`);
+    return { name, parts: parse(value) };
+  });
+  return (record) => {
+    const line: Record<string, unknown> = {};
+    for (const { name, parts } of fields) {
+      const [only] = parts;
+      if (parts.length === 1 && typeof only === 'function') {
+        const value = only(record);
+        line[name] = value === undefined || value === '-' ? null : value;
+      } else line[name] = parts.map((part) => (typeof part === 'string' ? part : (part(record) ?? '-'))).join('');
+    }
+    return `${JSON.stringify(line)}\n`;
+  };
+}
+
+function parse(format: string): (string | Operator)[] {
+  const parts: (string | Operator)[] = [];
+  let literal = '';
+  for (let at = 0; at < format.length;) {
+    if (format[at] !== '%') {
+      const next = format.indexOf('%', at);
+      literal += format.slice(at, next < 0 ? undefined : next);
+      at = next < 0 ? format.length : next;
+    } else if (format[at + 1] === '%') {
+      literal += '%';
+      at += 2;
+    } else {
+      const match = /^%([A-Z_0-9]+)(?:\(([^)]*)\))?(?::(\d+))?%/.exec(format.slice(at));
+      if (match === null)
+        throw new FormatError(`has a % at position ${at} that begins no operator; write %% for a percent sign`);
+      if (literal !== '') parts.push(literal);
+      literal = '';
+      parts.push(operatorOf(match[1]!, match[2], match[3] === undefined ? undefined : Number(match[3])));
+      at += match[0].length;
+    }
+  }
+  if (literal !== '') parts.push(literal);
+  return parts;
+}
+
+function operatorOf(name: string, argument: string | undefined, length: number | undefined): Operator {
+  const operator = findOperator(name, argument);
+  if (operator === undefined) throw new FormatError(`uses %${name}%, which is not supported yet`);
+  if (length === undefined) return operator;
+  return (record) => {
+    const value = operator(record);
+    return value === undefined ? undefined : String(value).slice(0, length);
+  };
+}
+
+function findOperator(name: string, argument: string | undefined): Operator | undefined {
+  if (name === 'REQ' || name === 'RESP') {
+    const [first, second] = (argument ?? '').toLowerCase().split('?');
+    if (first === undefined || first === '') throw new FormatError(`uses %${name}% without a header name`);
+    const read = (record: AccessRecord, header: string) =>
+      name === 'REQ' ? record.requestHeader(header) : record.responseHeader(header);
+    return second === undefined
+      ? (record) => read(record, first)
+      : (record) => read(record, first) ?? read(record, second);
+  }
+  return argument === undefined ? plain[name] : undefined;
+}
+
+/** Values come from outside: a line must stay one line, and a quoted value must stay inside its quotes. */
+function escapeText(value: string | number | undefined): string {
+  if (value === undefined || value === '') return '-';
+  if (typeof value === 'number') return String(value);
+  return needsEscape.test(value)
+    ? value.replace(needsEscapeAll, (c) => (c === '"' ? '\\"' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`))
+    : value;
+}
+
+// oxlint-disable-next-line no-control-regex -- control characters are what is escaped
+const needsEscape = /["\u0000-\u001f\u007f]/;
+// oxlint-disable-next-line no-control-regex -- control characters are what is escaped
+const needsEscapeAll = /["\u0000-\u001f\u007f]/g;
+
+let lastTimeMs = -1;
+let lastTime = '';
+
+/** Many requests end in the same millisecond: the text of the last one is kept. */
+function isoTime(ms: number): string {
+  const whole = Math.floor(ms);
+  if (whole !== lastTimeMs) {
+    lastTimeMs = whole;
+    lastTime = new Date(whole).toISOString();
+  }
+  return lastTime;
+}

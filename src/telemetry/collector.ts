@@ -1,0 +1,132 @@
+// Adds up what all proxies report: totals for /metrics, and a sliding minute for live views.
+import type { Certificate, Report } from './gen/observation_pb.js';
+import { SeriesKind } from './gen/observation_pb.js';
+import { requestLayout } from './series.js';
+import { TrafficWindow } from './traffic-window.js';
+
+/** A row of the mesh: the sum of what proxies reported under the same labels. */
+export interface Total {
+  readonly kind: SeriesKind;
+  readonly name: string;
+  readonly labels: readonly string[];
+  readonly values: Float64Array;
+}
+
+/** What one run of one proxy last reported under some labels. */
+interface Reported {
+  readonly total: Total;
+  readonly last: Float64Array;
+}
+
+interface ProxyRun {
+  readonly epoch: string;
+  readonly byLabels: Map<string, Reported>;
+}
+
+const lengths: Readonly<Partial<Record<SeriesKind, number>>> = {
+  [SeriesKind.REQUESTS]: requestLayout.length,
+  [SeriesKind.CONNECTIONS]: 4,
+  [SeriesKind.COUNTER]: 1,
+  [SeriesKind.GAUGE]: 1,
+};
+/** Most rows of the mesh; what comes beyond is counted only as dropped. */
+const mostTotals = 100_000;
+/** Bounds of a label that a proxy may send. */
+const mostLabels = 100;
+const longestLabel = 1024;
+
+export class Collector {
+  readonly window: TrafficWindow;
+  readonly #totals = new Map<string, Total>();
+  readonly #runs = new Map<string, ProxyRun>();
+  readonly #certificates = new Map<string, Certificate>();
+  #dropped = 0;
+
+  constructor(nowMs: () => number) {
+    this.window = new TrafficWindow(nowMs);
+  }
+
+  get totals(): Iterable<Total> {
+    return this.#totals.values();
+  }
+
+  /** Rows that found no room. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** The certificate that each workload last showed. */
+  get certificates(): ReadonlyMap<string, Certificate> {
+    return this.#certificates;
+  }
+
+  /** Begins a stream of a workload's proxy; the returned function takes its reports. */
+  open(workload: string): (report: Report) => void {
+    const byId = new Map<number, Reported>();
+    return (report) => {
+      const run = this.#runOf(workload, report.epoch);
+      for (const { id, kind, name, labels } of report.definitions) {
+        const reported = this.#reported(run, kind, name, labels);
+        if (reported !== undefined) byId.set(id, reported);
+      }
+      for (const { id, values } of report.points) {
+        const reported = byId.get(id);
+        if (reported !== undefined && values.length === reported.last.length) this.#add(reported, values);
+      }
+      if (report.certificate !== undefined) this.#certificates.set(workload, report.certificate);
+    };
+  }
+
+  /** Forgets what belongs to a workload that is gone; what it counted stays counted. */
+  forget(workload: string): void {
+    this.#endRun(this.#runs.get(workload));
+    this.#runs.delete(workload);
+    this.#certificates.delete(workload);
+  }
+
+  /** Totals of counters outlive the proxy that counted; its gauges go with it. */
+  #endRun(run: ProxyRun | undefined): void {
+    for (const { total, last } of run?.byLabels.values() ?? [])
+      if (total.kind === SeriesKind.GAUGE) total.values[0]! -= last[0]!;
+  }
+
+  #runOf(workload: string, epoch: string): ProxyRun {
+    let run = this.#runs.get(workload);
+    if (run?.epoch !== epoch) {
+      this.#endRun(run);
+      run = { epoch, byLabels: new Map() };
+      this.#runs.set(workload, run);
+    }
+    return run;
+  }
+
+  #reported(run: ProxyRun, kind: SeriesKind, name: string, labels: readonly string[]): Reported | undefined {
+    const length = lengths[kind];
+    if (length === undefined || labels.length > mostLabels || labels.some((label) => label.length > longestLabel))
+      return undefined;
+    const key = [kind, name, ...labels].join('\0');
+    let reported = run.byLabels.get(key);
+    if (reported === undefined) {
+      let total = this.#totals.get(key);
+      if (total === undefined) {
+        if (this.#totals.size >= mostTotals) {
+          this.#dropped++;
+          return undefined;
+        }
+        total = { kind, name, labels, values: new Float64Array(length) };
+        this.#totals.set(key, total);
+      }
+      reported = { total, last: new Float64Array(length) };
+      run.byLabels.set(key, reported);
+    }
+    return reported;
+  }
+
+  #add({ total, last }: Reported, values: readonly number[]): void {
+    if (total.kind === SeriesKind.REQUESTS) this.window.add(total, values, last);
+    for (let i = 0; i < last.length; i++) {
+      total.values[i]! += values[i]! - last[i]!;
+      last[i] = values[i]!;
+    }
+  }
+}

@@ -1,0 +1,115 @@
+// The proxy's end of the observation stream: once a second it reports the series that changed. Losing the stream loses
+// nothing, because totals are told, not changes; and nothing is queued for a control plane that is away.
+import { randomBytes } from 'node:crypto';
+import type { Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js';
+import { create } from '@bufbuild/protobuf';
+import { Backoff } from '../util/backoff.js';
+import { grpcMethod } from '../util/grpc.js';
+import { ObservationService, ReportSchema, type Directive, type Report } from './gen/observation_pb.js';
+import type { Series, SeriesRegistry } from './series.js';
+
+const method = grpcMethod(ObservationService.method.observe);
+const reportEveryMs = 1000;
+
+export interface ObservationClientOptions {
+  readonly channel: Client;
+  readonly metadata: () => Metadata;
+  readonly registry: SeriesRegistry;
+  /** The certificate that is shown now, or undefined before the first. */
+  readonly certificate: () => { readonly spiffeId: string; readonly notAfterMs: number } | undefined;
+}
+
+export class ObservationClient {
+  readonly #options: ObservationClientOptions;
+  readonly #epoch = randomBytes(8).toString('hex');
+  readonly #backoff = new Backoff({ firstMs: 100, longestMs: 5000 });
+  #stream: ClientDuplexStream<Report, Directive> | undefined;
+  /** Series that the present stream knows by number: the index here. */
+  #named = new Map<Series, number>();
+  #blocked = false;
+  #timer: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #reportedNotAfterMs = 0;
+  #closed = false;
+
+  constructor(options: ObservationClientOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#connect();
+    this.#timer = setInterval(() => this.#report(0n), reportEveryMs);
+    this.#timer.unref();
+  }
+
+  /** Sends the last numbers and ends the stream. */
+  close(): void {
+    this.#report(0n);
+    this.#closed = true;
+    clearInterval(this.#timer);
+    clearTimeout(this.#retry);
+    this.#stream?.end();
+  }
+
+  #connect(): void {
+    const stream = this.#options.channel.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      this.#options.metadata(),
+    );
+    this.#stream = stream;
+    this.#named = new Map();
+    this.#blocked = false;
+    this.#reportedNotAfterMs = 0;
+    for (const series of this.#options.registry.all) series.changed = true;
+    let ended = false;
+    const lost = () => {
+      if (ended) return;
+      ended = true;
+      if (this.#stream === stream) this.#stream = undefined;
+      if (!this.#closed) this.#retry = setTimeout(() => this.#connect(), this.#backoff.next());
+    };
+    stream.on('data', (directive: Directive) => {
+      this.#backoff.reset();
+      if (directive.report !== 0n) this.#report(directive.report);
+    });
+    stream.on('drain', () => (this.#blocked = false));
+    stream.on('error', lost);
+    stream.on('end', lost);
+    this.#report(0n);
+  }
+
+  #report(answers: bigint): void {
+    if (this.#stream === undefined || (this.#blocked && answers === 0n)) return;
+    const report = create(ReportSchema, { epoch: this.#epoch, answers });
+    for (const series of this.#options.registry.all) {
+      if (!series.changed) continue;
+      series.changed = false;
+      let id = this.#named.get(series);
+      if (id === undefined) {
+        id = this.#named.size;
+        this.#named.set(series, id);
+        report.definitions.push({
+          $typeName: 'lateen.observation.v1.SeriesDefinition',
+          id,
+          kind: series.kind,
+          name: series.name,
+          labels: [...series.labels],
+        });
+      }
+      report.points.push({ $typeName: 'lateen.observation.v1.SeriesPoint', id, values: Array.from(series.values) });
+    }
+    const certificate = this.#options.certificate();
+    if (certificate !== undefined && certificate.notAfterMs !== this.#reportedNotAfterMs) {
+      this.#reportedNotAfterMs = certificate.notAfterMs;
+      report.certificate = {
+        $typeName: 'lateen.observation.v1.Certificate',
+        spiffeId: certificate.spiffeId,
+        notAfterMs: BigInt(certificate.notAfterMs),
+      };
+    }
+    if (answers === 0n && report.points.length === 0 && report.certificate === undefined) return;
+    this.#blocked = !this.#stream.write(report);
+  }
+}

@@ -1,0 +1,72 @@
+// The generated messages that the project uses, under one roof: Envoy's own, so that any proxy understands ours.
+export { FileAccessLogSchema, type FileAccessLog } from './gen/envoy/extensions/access_loggers/file/v3/file_pb.js';
+export { type AccessLog } from './gen/envoy/config/accesslog/v3/accesslog_pb.js';
+export { type Address } from './gen/envoy/config/core/v3/address_pb.js';
+export {
+  type HeaderValueOption,
+  HeaderValueOption_HeaderAppendAction,
+  type Metadata,
+  MetadataSchema,
+  type Node,
+  NodeSchema,
+  TrafficDirection,
+  type TransportSocket,
+} from './gen/envoy/config/core/v3/base_pb.js';
+export { type ConfigSource } from './gen/envoy/config/core/v3/config_source_pb.js';
+export {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from './gen/envoy/config/cluster/v3/cluster_pb.js';
+export { type ClusterLoadAssignment, ClusterLoadAssignmentSchema } from './gen/envoy/config/endpoint/v3/endpoint_pb.js';
+export { type LbEndpoint } from './gen/envoy/config/endpoint/v3/endpoint_components_pb.js';
+export { type Listener, ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.js';
+export {
+  type FilterChain,
+  FilterChainSchema,
+  type FilterChainMatch,
+} from './gen/envoy/config/listener/v3/listener_components_pb.js';
+export { type RouteConfiguration, RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.js';
+export {
+  type HeaderMatcher,
+  type QueryParameterMatcher,
+  type RedirectAction,
+  RedirectAction_RedirectResponseCode,
+  type Route,
+  type RouteAction,
+  RouteSchema,
+  type RouteMatch,
+  type VirtualHost,
+  VirtualHostSchema,
+  type WeightedCluster_ClusterWeight,
+} from './gen/envoy/config/route/v3/route_components_pb.js';
+export { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.js';
+export { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js';
+export { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
+export {
+  type HttpConnectionManager,
+  HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_ServerHeaderTransformation,
+  HttpConnectionManagerSchema,
+} from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+export { type TcpProxy, TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js';
+export { HeaderMutationSchema } from './gen/envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation_pb.js';
+export { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
+export { type CommonTlsContext } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+export {
+  type DownstreamTlsContext,
+  DownstreamTlsContextSchema,
+  type UpstreamTlsContext,
+  UpstreamTlsContextSchema,
+} from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+export { SubjectAltNameMatcher_SanType } from './gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+export { AggregatedDiscoveryService } from './gen/envoy/service/discovery/v3/ads_pb.js';
+export {
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryRequestSchema,
+  type DeltaDiscoveryResponse,
+  DeltaDiscoveryResponseSchema,
+} from './gen/envoy/service/discovery/v3/discovery_pb.js';
+export { type StringMatcher } from './gen/envoy/type/matcher/v3/string_pb.js';
+export { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.js';

@@ -1,0 +1,165 @@
+// Serves configuration by delta ADS. Each stream belongs to the workload whose token it brought and sees only what was
+// compiled for that workload. A slow proxy gets the newest state when it is ready for it, never a queue.
+import type { Metadata as GrpcMetadata, ServerDuplexStream } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
+import { create } from '@bufbuild/protobuf';
+import { DeltaDiscoveryResponseSchema, type DeltaDiscoveryRequest, type DeltaDiscoveryResponse } from '../messages.js';
+import { findResourceType, resourceTypes, typeUrlOf, type Resources, type ResourceType } from '../resources.js';
+import { Subscription, type Delta } from './subscription.js';
+
+type Call = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+
+export interface AdsServerOptions {
+  /** The workload that the call's credentials prove; undefined refuses the call. */
+  readonly authenticate: (metadata: GrpcMetadata) => string | undefined;
+  /** What the workload should have now; undefined where it exists no longer. */
+  readonly resourcesOf: (workload: string) => Resources | undefined;
+  /** Called when a proxy takes or refuses something. */
+  readonly onStateChange?: (state: ProxyState) => void;
+}
+
+/** How far a proxy has come. */
+export interface ProxyState {
+  readonly workload: string;
+  /** Whether it has acknowledged all that it should have. */
+  readonly synced: boolean;
+  /** What it refused, by type. */
+  readonly errors: readonly { readonly type: ResourceType; readonly message: string }[];
+}
+
+/** Delta ADS for any number of proxies. */
+export class AdsServer {
+  readonly #options: AdsServerOptions;
+  readonly #streams = new Set<AdsStream>();
+
+  constructor(options: AdsServerOptions) {
+    this.#options = options;
+  }
+
+  /** Handles one DeltaAggregatedResources call. */
+  readonly handle = (call: Call): void => {
+    const workload = this.#options.authenticate(call.metadata);
+    if (workload === undefined) {
+      call.destroy(
+        Object.assign(new Error('the token is not one of a workload of this mesh'), { code: status.UNAUTHENTICATED }),
+      );
+      return;
+    }
+    const stream = new AdsStream(call, workload, this.#options);
+    this.#streams.add(stream);
+    call.on('close', () => this.#streams.delete(stream));
+  };
+
+  /** Sends to every proxy what has changed for it. */
+  publish(): void {
+    for (const stream of this.#streams) stream.push();
+  }
+
+  /** The state of every connected proxy. */
+  states(): ProxyState[] {
+    return [...this.#streams].map((stream) => stream.state());
+  }
+
+  /** Ends all streams. */
+  close(): void {
+    for (const stream of this.#streams) stream.end();
+  }
+}
+
+class AdsStream {
+  readonly #call: Call;
+  readonly #workload: string;
+  readonly #options: AdsServerOptions;
+  readonly #subscriptions = new Map<ResourceType, Subscription>();
+  #nonce = 0;
+  #blocked = false;
+
+  constructor(call: Call, workload: string, options: AdsServerOptions) {
+    this.#call = call;
+    this.#workload = workload;
+    this.#options = options;
+    call.on('data', (request: DeltaDiscoveryRequest) => this.#receive(request));
+    call.on('end', () => call.end());
+    call.on('error', () => undefined); // the client is gone; 'close' follows
+    call.on('drain', () => {
+      this.#blocked = false;
+      this.push();
+    });
+  }
+
+  /** Sends what the proxy lacks, in an order in which a name is defined before it is used and dropped after. */
+  push(): void {
+    const wanted = this.#options.resourcesOf(this.#workload);
+    if (wanted === undefined) {
+      this.end();
+      return;
+    }
+    let earlierPending = false;
+    for (const type of resourceTypes) {
+      const subscription = this.#subscriptions.get(type);
+      if (subscription === undefined || this.#blocked) continue;
+      // Listeners and routes refer to clusters and endpoints: they wait until those have arrived.
+      if (earlierPending && (type === 'listener' || type === 'routes')) continue;
+      const delta = subscription.diff(wanted[type]);
+      const allowed = delta === undefined || type !== 'cluster' ? delta : this.#withoutEarlyRemovals(delta, wanted);
+      if (allowed !== undefined) this.#send(type, subscription, allowed);
+      earlierPending ||= subscription.isPending;
+    }
+  }
+
+  state(): ProxyState {
+    const wanted = this.#options.resourcesOf(this.#workload);
+    const errors = [...this.#subscriptions].flatMap(([type, { lastError }]) =>
+      lastError === undefined ? [] : [{ type, message: lastError }],
+    );
+    const open = [...this.#subscriptions].some(
+      ([type, subscription]) =>
+        subscription.isPending || (wanted !== undefined && subscription.diff(wanted[type]) !== undefined),
+    );
+    return {
+      workload: this.#workload,
+      synced: this.#subscriptions.has('cluster') && this.#subscriptions.has('listener') && !open,
+      errors,
+    };
+  }
+
+  end(): void {
+    this.#call.end();
+  }
+
+  /** A cluster goes only after listeners and routes that may name it have been replaced. */
+  #withoutEarlyRemovals(delta: Delta, wanted: Resources): Delta | undefined {
+    const stillReferred = (['listener', 'routes'] as const).some((type) => {
+      const subscription = this.#subscriptions.get(type);
+      return subscription !== undefined && (subscription.isPending || subscription.diff(wanted[type]) !== undefined);
+    });
+    if (!stillReferred || delta.removed.length === 0) return delta;
+    return delta.changed.length === 0 ? undefined : { changed: delta.changed, removed: [] };
+  }
+
+  #receive(request: DeltaDiscoveryRequest): void {
+    const type = findResourceType(request.typeUrl);
+    if (type === undefined) return; // nothing of that type exists here; not answering is how xDS says so
+    let subscription = this.#subscriptions.get(type);
+    if (subscription === undefined) this.#subscriptions.set(type, (subscription = new Subscription()));
+    subscription.receive({ ...request, errorMessage: request.errorDetail?.message });
+    this.push();
+    if (request.responseNonce !== '') this.#options.onStateChange?.(this.state());
+  }
+
+  #send(type: ResourceType, subscription: Subscription, delta: Delta): void {
+    const nonce = String(++this.#nonce);
+    subscription.sent(delta, nonce);
+    const response = create(DeltaDiscoveryResponseSchema, {
+      typeUrl: typeUrlOf(type),
+      nonce,
+      resources: delta.changed.map(({ name, version, typeUrl, bytes }) => ({
+        name,
+        version,
+        resource: { typeUrl, value: bytes },
+      })),
+      removedResources: [...delta.removed],
+    });
+    if (!this.#call.write(response)) this.#blocked = true;
+  }
+}
