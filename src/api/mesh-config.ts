@@ -1,4 +1,5 @@
 // The part of Istio's MeshConfig that this version takes; it stands in mesh.yaml under `meshConfig`.
+import { whyNotAFormat } from './command-operators.js';
 import { describe, record, refused, z } from './schema.js';
 
 const namespaceName = z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be a namespace');
@@ -49,7 +50,28 @@ export const meshConfigSchema = record({
   discoverySelectors: refused('Namespaces that the mesh sees.'),
   localityLbSetting: refused('Preference for near endpoints.'),
   connectTimeout: refused('How long a connection may take to open.'),
+}).superRefine(({ accessLogFormat, accessLogEncoding }, context) => {
+  if (accessLogFormat === '') return;
+  const problem = accessLogEncoding === 'JSON' ? whyNotAJsonFormat(accessLogFormat) : whyNotAFormat(accessLogFormat);
+  if (problem !== undefined) context.addIssue({ code: 'custom', path: ['accessLogFormat'], message: problem });
 });
 
 /** MeshConfig with its defaults filled in. */
 export type MeshConfig = z.infer<typeof meshConfigSchema>;
+
+function whyNotAJsonFormat(format: string): string | undefined {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(format);
+  } catch {
+    return 'must be an object in JSON, because accessLogEncoding is JSON';
+  }
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
+    return 'must be an object in JSON, because accessLogEncoding is JSON';
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value !== 'string') return `has a field ${name} that is not a text`;
+    const problem = whyNotAFormat(value);
+    if (problem !== undefined) return `in its field ${name} ${problem}`;
+  }
+  return undefined;
+}

@@ -1,6 +1,7 @@
 // The vocabulary in which the kinds are written: one schema gives types, checks, messages and the reference tables.
 import { RE2JS } from 're2js';
 import * as z from 'zod';
+import { whyNotAFormat } from './command-operators.js';
 import { parseDurationMs } from '../util/duration.js';
 
 /** Marks in a schema what the reference tables and the diagnostics need to know beyond its type. */
@@ -63,6 +64,11 @@ export const regularExpression = z
     }
   });
 
+/** How many groups a valid expression has. */
+export function groupCount(expression: string): number {
+  return expression === '*' ? 0 : RE2JS.compile(expression).groupCount();
+}
+
 /** Istio's StringMatch: exactly one of exact, prefix, regex. */
 export const stringMatch = record({
   exact: describe(text.optional(), 'The whole value.'),
@@ -87,6 +93,15 @@ export const headerValue = z
   .string()
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused
   .regex(/^[^\u0000-\u0008\u000a-\u001f\u007f]*$/, 'must not contain line breaks or control characters');
+
+/** Names in header operations may also be pseudo-headers: of those only the authority has an effect, as in Istio. */
+export const headerOperationName = z.string().regex(/^:?[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'must be an HTTP header name');
+
+/** Header values that may name facts of the request, such as `%DOWNSTREAM_REMOTE_ADDRESS%`. */
+export const headerTemplate = headerValue.superRefine((value, context) => {
+  const problem = whyNotAFormat(value);
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+});
 
 /** Hosts: a name, `*`, or `*.` and a name. */
 export const hostName = z

@@ -3,7 +3,10 @@ import {
   describe,
   duration,
   exportTo,
+  groupCount,
   headerName,
+  headerOperationName,
+  headerTemplate,
   headerValue,
   hostName,
   labels,
@@ -19,9 +22,9 @@ import {
 } from './schema.js';
 
 const headerOperations = record({
-  set: describe(z.record(headerName, headerValue).optional(), 'Overwrites headers.'),
-  add: describe(z.record(headerName, headerValue).optional(), 'Appends to headers.'),
-  remove: describe(z.array(headerName).optional(), 'Removes headers; done before set and add.'),
+  set: describe(z.record(headerOperationName, headerTemplate).optional(), 'Overwrites headers.'),
+  add: describe(z.record(headerOperationName, headerTemplate).optional(), 'Appends to headers.'),
+  remove: describe(z.array(headerOperationName).optional(), 'Removes headers; done before set and add.'),
 });
 
 const headers = record({
@@ -86,7 +89,17 @@ const rewrite = record({
     record({
       match: describe(regularExpression, 'RE2 expression; every match in the path is replaced.'),
       rewrite: describe(text, 'Replacement; \\1 and so on stand for groups.'),
-    }).optional(),
+    })
+      .superRefine((value, context) => {
+        const highest = Math.max(0, ...[...value.rewrite.matchAll(/\\(\d)/g)].map(([, digit]) => Number(digit)));
+        if (highest > groupCount(value.match))
+          context.addIssue({
+            code: 'custom',
+            path: ['rewrite'],
+            message: `names group \\${highest}, which match does not have`,
+          });
+      })
+      .optional(),
     'Rewrites the path by expression.',
   ),
 }).superRefine((value, context) => {

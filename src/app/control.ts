@@ -22,12 +22,14 @@ import { ObservationServer } from '../telemetry/observation-service.js';
 import { codeOf, messageOf, UserError } from '../util/errors.js';
 import { grpcService } from '../util/grpc.js';
 import { Logger } from '../util/logger.js';
+import { memoize } from '../util/memoize.js';
 import { AggregatedDiscoveryService } from '../xds/messages.js';
 import { AdsServer } from '../xds/server/ads-server.js';
 import type { ControlStart, FromControl, MeshState, ToControl } from './role-messages.js';
 import { TokenTable } from './tokens.js';
 import { version } from '../util/version.js';
 
+const compiled = memoize(compileWorkload);
 /** How long /metrics waits for fresh numbers. */
 const refreshMs = 300;
 
@@ -69,7 +71,7 @@ class ControlPlane {
       authenticate,
       resourcesOf: (uid) => {
         const workload = this.#store.snapshot.workloads.get(uid);
-        return workload === undefined ? undefined : compileWorkload(this.#store.snapshot, workload).resources;
+        return workload === undefined ? undefined : compiled(this.#store.snapshot, workload).resources;
       },
       onStateChange: () => this.#tellSynced(),
     });

@@ -1,6 +1,6 @@
 // What `up` prints: one plain line an event.
 import { formatDiagnostic, type Diagnostic } from '../api/diagnostic.js';
-import type { UpReporter } from '../app/up-reporter.js';
+import type { UpReporter } from '../app/up/reporter.js';
 import { printable } from '../util/logger.js';
 
 export interface ClosableReporter extends UpReporter {

@@ -1,7 +1,8 @@
 // `lateen up DIR`: runs a mesh on this machine until Ctrl-C.
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { fileURLToPath } from 'node:url';
-import type { RunningMesh } from '../app/up.js';
+import type { RunningMesh } from '../app/up/up.js';
+import { UserError } from '../util/errors.js';
 import { createReporter } from './up-output.js';
 
 export function upCommand(): Command {
@@ -9,12 +10,14 @@ export function upCommand(): Command {
     .description('run the mesh of a folder on this machine')
     .argument('[dir]', 'folder with mesh.yaml and the objects of the mesh', '.')
     .option('--isolate', 'give every workload a data-plane process of its own')
+    .addOption(new Option('--netns', 'run workloads in network namespaces').hideHelp())
     .addHelpText(
       'after',
       `\nExamples:\n  lateen up examples/shop\n  lateen up --isolate .\n\nStop it with Ctrl-C: requests under way end first; a second Ctrl-C does not wait.\nOther commands find the mesh by its folder: lateen get workloads -C examples/shop`,
     )
-    .action(async (directory: string, options: { isolate?: boolean }) => {
-      const { startMesh } = await import('../app/up.js');
+    .action(async (directory: string, options: { isolate?: boolean; netns?: boolean }) => {
+      if (options.netns === true) throw new UserError('--netns is not supported yet; leave it out', 2);
+      const { startMesh } = await import('../app/up/up.js');
       const reporter = createReporter();
       const program = fileURLToPath(new URL('../main.js', import.meta.url));
       const stop = new StopSignals();

@@ -5,7 +5,7 @@ import { objectKey, type MeshObject } from '../api/object.js';
 import type { RouteDestination } from '../api/virtual-service.js';
 import { closestWord } from '../util/closest.js';
 import { hostMatches, resolveHost } from '../model/host.js';
-import type { Service } from '../model/service.js';
+import { mayCarryHttp, type Service } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { matchesLabels, type Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
@@ -19,6 +19,9 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findUnknownDestinations(snapshot),
   ...findIdleDestinationRules(snapshot),
   ...findIdlePeerAuthentications(snapshot),
+  ...findIncompleteHosts(snapshot),
+  ...findRoutesForBytes(snapshot),
+  ...findUnreadProtocols(snapshot),
 ]);
 
 /** Workloads of which at least one port takes plaintext. */
@@ -156,6 +159,48 @@ function findIdlePeerAuthentications(snapshot: Snapshot): Diagnostic[] {
       ),
     ];
   });
+}
+
+/** A name with a dot is taken as it is: `reviews.shop` is not completed, and so is no service. */
+function findIncompleteHosts(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.virtualServices.flatMap((virtualService) =>
+    hostsOf(virtualService).flatMap((host, i) => {
+      const meant = snapshot.services.all.find(
+        (service) => host !== service.host && service.host.startsWith(`${host}.`),
+      );
+      if (meant === undefined) return [];
+      const message = `${host} is no full name, and only names without dots are completed, so the object has no effect for it; write ${meant.host}`;
+      return [finding('warning', 'LAT0007', virtualService, `spec.hosts[${i}]`, message)];
+    }),
+  );
+}
+
+function findRoutesForBytes(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.virtualServices.flatMap((virtualService) =>
+    hostsOf(virtualService).flatMap((host, i) => {
+      const service = snapshot.services.byHost.get(host);
+      if (service === undefined || service.ports.some(({ protocol }) => mayCarryHttp(protocol))) return [];
+      const message = `no port of ${host} carries HTTP/1, so its HTTP rules have no effect`;
+      return [finding('warning', 'LAT0007', virtualService, `spec.hosts[${i}]`, message)];
+    }),
+  );
+}
+
+/** Protocols that a later version reads request by request. */
+function findUnreadProtocols(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.services.all.flatMap(({ name, ports }) =>
+    ports
+      .filter(({ protocol }) => protocol === 'http2' || protocol === 'grpc')
+      .map(({ port, protocol }): Diagnostic => ({
+        severity: 'info',
+        code: 'LAT0007',
+        object: '',
+        file: 'mesh.yaml',
+        line: 0,
+        path: `services.${name}`,
+        message: `port ${port} is declared ${protocol}, which is carried as bytes in this version: encrypted and counted as TCP, without routes and without counts of requests`,
+      })),
+  );
 }
 
 function formatLabels(labels: Readonly<Record<string, string>>): string {

@@ -43,7 +43,8 @@ export function compileRouteConfigurations(snapshot: Snapshot, client: Client): 
       if (mayCarryHttp(port.protocol)) configurations.push(serviceRoutes(service, port, compiled));
     }
   }
-  everyHost.push(...foreignHosts(snapshot, client));
+  const taken = new Set(everyHost.flatMap(({ domains }) => domains));
+  everyHost.push(...foreignHosts(snapshot, client, taken));
   configurations.unshift(create(RouteConfigurationSchema, { name: httpProxyRoutes, virtualHosts: everyHost }));
   return { configurations, omissions: [...omissions] };
 }
@@ -109,13 +110,16 @@ const connectRoute = memoize((service: Service, port: ServicePort): Route =>
   }),
 );
 
-/** Hosts that VirtualServices name and no service has: they too get a virtual host, from the oldest object that names them. */
-function foreignHosts(snapshot: Snapshot, client: Client): VirtualHost[] {
+/**
+ * Hosts that VirtualServices name and no service has: they too get a virtual host, from the oldest object that names them.
+ * A domain can stand once: what a service is called by already stays the service's.
+ */
+function foreignHosts(snapshot: Snapshot, client: Client, taken: ReadonlySet<string>): VirtualHost[] {
   const hosts = new Map<string, VirtualService>();
   for (const owner of snapshot.virtualServices)
     if (appliesInMesh(owner, client.namespace) && owner.spec.http !== undefined)
       for (const host of hostsOf(owner))
-        if (!snapshot.services.byHost.has(host) && !hosts.has(host)) hosts.set(host, owner);
+        if (!snapshot.services.byHost.has(host) && !taken.has(host) && !hosts.has(host)) hosts.set(host, owner);
   return [...hosts].map(([host, owner]) =>
     foreignHost(host, ownedRoutes(owner, snapshot.services, client, portOfForeignHosts)),
   );

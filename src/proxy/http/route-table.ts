@@ -301,8 +301,12 @@ export function pickDestination(
 function compileRewrite(action: RouteAction, match: RouteMatch): ((path: string) => string) | undefined {
   if (action.regexRewrite !== undefined) {
     const pattern = RE2JS.compile(action.regexRewrite.pattern?.regex ?? '');
-    // Envoy writes groups as \1, the library as $1.
-    const replacement = action.regexRewrite.substitution.replace(/\$/g, '\\$').replace(/\\(\d)/g, '$$$1');
+    const groups = [...action.regexRewrite.substitution.matchAll(/\\(\d)/g)].map(([, digit]) => Number(digit));
+    if (groups.some((group) => group > pattern.groupCount()))
+      throw new UnsupportedConfig('a rewrite names a group that its expression does not have');
+    const replacement = action.regexRewrite.substitution
+      .replaceAll('$', '$$$$') // what means something to the library and nothing to Envoy
+      .replace(/\\(\d|\\)/g, (_, what: string) => (what === '\\' ? '\\' : what === '0' ? '$&' : `$${what}`));
     return (path) => withQuery(path, (plain) => pattern.matcher(plain).replaceAll(replacement));
   }
   const { prefixRewrite } = action;

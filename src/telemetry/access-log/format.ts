@@ -1,4 +1,5 @@
 // Compiles Envoy's command operators (`%REQ(X-ID?:PATH)%`) into functions, once, when configuration arrives.
+import { FormatError, parseCommandFormat, type CommandOperator } from '../../util/command-format.js';
 import type { AccessRecord } from './record.js';
 
 /** A piece of a line; undefined prints as `-` in text and as null in JSON. */
@@ -6,11 +7,6 @@ type Operator = (record: AccessRecord) => string | number | undefined;
 
 /** Turns a record into one line, or part of one. */
 export type Formatter = (record: AccessRecord) => string;
-
-/** A format that cannot be compiled; the message completes "the format ...". */
-export class FormatError extends Error {
-  override readonly name = 'FormatError';
-}
 
 const plain: Readonly<Record<string, Operator>> = {
   START_TIME: (r) => isoTime(r.startTimeMs),
@@ -64,31 +60,10 @@ export function compileJsonFormat(format: Readonly<Record<string, unknown>>): Fo
 }
 
 function parse(format: string): (string | Operator)[] {
-  const parts: (string | Operator)[] = [];
-  let literal = '';
-  for (let at = 0; at < format.length;) {
-    if (format[at] !== '%') {
-      const next = format.indexOf('%', at);
-      literal += format.slice(at, next < 0 ? undefined : next);
-      at = next < 0 ? format.length : next;
-    } else if (format[at + 1] === '%') {
-      literal += '%';
-      at += 2;
-    } else {
-      const match = /^%([A-Z_0-9]+)(?:\(([^)]*)\))?(?::(\d+))?%/.exec(format.slice(at));
-      if (match === null)
-        throw new FormatError(`has a % at position ${at} that begins no operator; write %% for a percent sign`);
-      if (literal !== '') parts.push(literal);
-      literal = '';
-      parts.push(operatorOf(match[1]!, match[2], match[3] === undefined ? undefined : Number(match[3])));
-      at += match[0].length;
-    }
-  }
-  if (literal !== '') parts.push(literal);
-  return parts;
+  return parseCommandFormat(format).map((part) => (typeof part === 'string' ? part : operatorOf(part)));
 }
 
-function operatorOf(name: string, argument: string | undefined, length: number | undefined): Operator {
+function operatorOf({ name, argument, length }: CommandOperator): Operator {
   const operator = findOperator(name, argument);
   if (operator === undefined) throw new FormatError(`uses %${name}%, which is not supported yet`);
   if (length === undefined) return operator;
@@ -97,6 +72,9 @@ function operatorOf(name: string, argument: string | undefined, length: number |
     return value === undefined ? undefined : String(value).slice(0, length);
   };
 }
+
+/** Operators that exist here; those with an argument take the name of a header. */
+export const operatorNames: ReadonlySet<string> = new Set([...Object.keys(plain), 'REQ', 'RESP']);
 
 function findOperator(name: string, argument: string | undefined): Operator | undefined {
   if (name === 'REQ' || name === 'RESP') {

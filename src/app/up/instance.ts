@@ -1,14 +1,14 @@
 // One instance at run time: its proxy, its application, and how far both have come.
 import { randomBytes } from 'node:crypto';
-import { Application, type ApplicationState } from '../local/application.js';
-import { workloadVariable } from '../local/command.js';
-import type { Guard } from '../local/guard.js';
-import { applicationEnvironment, type PlannedInstance } from '../local/plan.js';
-import { createRunEntry, type RunEntry } from '../local/run-file.js';
-import type { Service } from '../model/service.js';
-import type { Upstream, Workload } from '../model/workload.js';
-import type { ProxiedWorkload } from '../proxy/data-plane.js';
-import { clusterId } from '../compile/workload-summary.js';
+import { Application, type ApplicationState } from '../../local/application.js';
+import { workloadVariable } from '../../local/command.js';
+import type { Guard } from '../../local/guard.js';
+import { applicationEnvironment, type PlannedInstance } from '../../local/plan.js';
+import { createRunEntry, type RunEntry } from '../../local/run-file.js';
+import type { Service } from '../../model/service.js';
+import type { Address, Upstream, Workload } from '../../model/workload.js';
+import type { ProxiedWorkload } from '../../proxy/data-plane.js';
+import { clusterId } from '../../compile/workload-summary.js';
 
 export interface InstanceContext {
   readonly directory: string;
@@ -84,6 +84,25 @@ export class Instance {
   async stop(patient: boolean): Promise<void> {
     this.#isRetired = true;
     await this.#application?.stop(patient);
+  }
+
+  /** Whether mesh.yaml fixes ports that a successor would need too. */
+  get hasFixedPorts(): boolean {
+    const { inbound, outbound, upstreams } = this.planned.fixed;
+    return inbound !== 0 || outbound !== 0 || upstreams.size > 0;
+  }
+
+  /** Name, identity and addresses in one line. */
+  describe(): string {
+    const { name, spiffeId, ports, outboundHttp } = this.#workload;
+    const [first] = ports;
+    const place = (at: Address) => `${at.address}:${at.port}`;
+    const already = this.planned.command === undefined ? ' (runs already)' : '';
+    const serves =
+      first === undefined
+        ? 'only calls others'
+        : `application ${place(first.app)}${already}, mesh ${place(first.inbound)}`;
+    return `${name}: ${spiffeId}, ${serves}, outbound ${place(outboundHttp)}`;
   }
 
   /** What its proxy needs to know. */

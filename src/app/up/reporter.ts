@@ -1,6 +1,6 @@
 // What `up` tells the person who started it; the command line prints it, tests collect it.
-import type { Diagnostic } from '../api/diagnostic.js';
-import type { RunEntry } from '../local/run-file.js';
+import type { Diagnostic } from '../../api/diagnostic.js';
+import type { RunEntry } from '../../local/run-file.js';
 
 export interface UpReporter {
   /** One step of starting, stopping or changing. */

@@ -1,0 +1,134 @@
+// The data plane as the supervisor sees it: one process for all workloads, or with `--isolate` one for each.
+import type { Guard } from '../../local/guard.js';
+import { RoleProcess } from '../../local/role-process.js';
+import { withinTime } from '../../util/within-time.js';
+import type { FromDataPlane, ToDataPlane } from '../role-messages.js';
+import type { Instance } from './instance.js';
+import type { UpReporter } from './reporter.js';
+
+type Role = RoleProcess<ToDataPlane, FromDataPlane>;
+
+export interface DataRolesOptions {
+  readonly program: string;
+  readonly isolate: boolean;
+  readonly directory: string;
+  readonly socketPath: string;
+  readonly guard: Guard;
+  readonly reporter: UpReporter;
+  /** A process changed. */
+  readonly onChange: () => void;
+}
+
+/** Key of the process that carries every workload. */
+const node = '';
+/** How long the proxy of an instance that goes may take to end what it carries. */
+const endWithinMs = 7000;
+
+export class DataRoles {
+  readonly #options: DataRolesOptions;
+  readonly #roles = new Map<string, Role>();
+  /** Instances that are carried, by uid. */
+  readonly #carried = new Map<string, Instance>();
+  readonly #onEnded = new Map<string, () => void>();
+  #onDrained: (() => void) | undefined;
+
+  constructor(options: DataRolesOptions) {
+    this.#options = options;
+  }
+
+  /** Process of the node proxy; undefined where every workload has its own. */
+  get nodePid(): number | undefined {
+    return this.#roles.get(node)?.pid;
+  }
+
+  /** Process of the proxy of an instance. */
+  pidOf(uid: string): number | undefined {
+    return this.#roles.get(this.#keyOf(uid))?.pid;
+  }
+
+  /** Gives instances a proxy. */
+  add(instances: readonly Instance[]): void {
+    for (const instance of instances) this.#carried.set(instance.uid, instance);
+    for (const key of new Set(instances.map(({ uid }) => this.#keyOf(uid)))) {
+      if (this.#roles.has(key)) this.#tell(key);
+      else this.#start(key);
+    }
+  }
+
+  /** Takes an instance's proxy away; resolves when it has ended what it carried. */
+  async remove({ uid }: Instance): Promise<void> {
+    const ended = new Promise<void>((resolve) => this.#onEnded.set(uid, resolve));
+    this.#carried.delete(uid);
+    const key = this.#keyOf(uid);
+    this.#tell(key);
+    await withinTime(ended, endWithinMs);
+    this.#onEnded.delete(uid);
+    if (key === node) return;
+    await this.#roles.get(key)?.stop(1000);
+    this.#roles.delete(key);
+  }
+
+  /** Ends all traffic in order, within `longestMs` and a little. */
+  async drain(longestMs: number): Promise<void> {
+    let missing = [...this.#roles.values()].filter(({ pid }) => pid !== undefined).length;
+    if (missing === 0) return;
+    const drained = new Promise<void>((resolve) => {
+      this.#onDrained = () => {
+        if (--missing === 0) resolve();
+      };
+    });
+    for (const key of this.#roles.keys()) this.#tell(key, longestMs);
+    await withinTime(drained, longestMs + 2000);
+  }
+
+  async stop(longestMs: number): Promise<void> {
+    await Promise.all([...this.#roles.values()].map((role) => role.stop(longestMs)));
+  }
+
+  #keyOf(uid: string): string {
+    return this.#options.isolate ? uid : node;
+  }
+
+  #carriedBy(key: string): Instance[] {
+    return [...this.#carried.values()].filter(({ uid }) => this.#keyOf(uid) === key);
+  }
+
+  #start(key: string): void {
+    const { program, guard, reporter, onChange } = this.#options;
+    const role: Role = new RoleProcess<ToDataPlane, FromDataPlane>({
+      program,
+      args: ['proxy'],
+      onStart: () => {
+        this.#tell(key);
+        if (role.pid !== undefined) guard.add(role.pid);
+        onChange();
+      },
+      onMessage: (message) => this.#receive(message),
+      onLine: (line) => reporter.output('', line),
+      onUnexpectedExit: (reason, restartInMs) => {
+        const of = key === node ? '' : ` of ${this.#carried.get(key)?.name ?? key}`;
+        reporter.problem(`data plane${of}: ${reason}; it is started again in ${(restartInMs / 1000).toFixed(1)} s`);
+        for (const instance of this.#carriedBy(key)) instance.setProxyState(false, undefined);
+      },
+    });
+    this.#roles.set(key, role);
+    role.start();
+  }
+
+  #tell(key: string, drainMs?: number): void {
+    const { directory, socketPath } = this.#options;
+    this.#roles.get(key)?.send({
+      kind: 'workloads',
+      directory,
+      socketPath,
+      workloads: this.#carriedBy(key).map((instance) => instance.proxied()),
+      ...(drainMs === undefined ? {} : { drainMs }),
+    });
+  }
+
+  #receive(message: FromDataPlane): void {
+    if (message.kind === 'state') this.#carried.get(message.key)?.setProxyState(message.ready, message.problem);
+    else if (message.kind === 'ended') this.#onEnded.get(message.key)?.();
+    else this.#onDrained?.();
+  }
+}

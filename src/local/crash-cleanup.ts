@@ -1,0 +1,39 @@
+// Ends what a run left behind whose supervisor was killed, before the next one begins.
+import { workloadVariable } from './command.js';
+import { findByEnvironment, isRunning, signalGroup } from './process-table.js';
+import type { RunFile } from './run-file.js';
+import type { StateFolder } from './state-folder.js';
+
+/** @returns how many processes were ended */
+export function cleanUpAfterCrash(state: StateFolder): number {
+  const text = state.read('run');
+  if (text === undefined) return 0;
+  const run = parseRunFile(text);
+  state.remove('run');
+  if (run === undefined) return 0;
+  const groups = Object.entries(run.startTimes)
+    .map(([pid, startTime]) => ({ pid: Number(pid), startTime }))
+    .filter((process_) => process_.pid !== process.pid && isRunning(process_));
+  for (const { pid } of groups) signalGroup(pid, 'SIGKILL');
+  const strays = run.workloads.flatMap(({ namespace, name }) =>
+    findByEnvironment(workloadVariable, `${namespace}/${name}@${run.runId}`),
+  );
+  for (const pid of strays) endOne(pid);
+  return new Set([...groups.map(({ pid }) => pid), ...strays]).size;
+}
+
+function parseRunFile(text: string): RunFile | undefined {
+  try {
+    return JSON.parse(text) as RunFile;
+  } catch {
+    return undefined;
+  }
+}
+
+function endOne(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // it ended at this moment
+  }
+}
