@@ -44,7 +44,10 @@ if (known.messages !== messages || !existsSync(join(root, 'src/xds/gen'))) {
 const sources = ['src', 'test'].flatMap((folder) => filesBelow(join(root, folder), '.ts'));
 const code = times([fileURLToPath(import.meta.url), ...sources]);
 if (known.code !== code) {
-  for (const folder of ['dist/src', 'dist/test']) rmSync(join(root, folder), { recursive: true, force: true });
+  // What was compiled from files that are gone goes; the rest is replaced in place, so that a running mesh is not disturbed.
+  const wanted = new Set(sources.map((file) => join(root, 'dist', relative(root, file)).replace(/\.ts$/, '.js')));
+  for (const file of ['dist/src', 'dist/test'].flatMap((folder) => filesBelow(join(root, folder), '.js')))
+    if (!wanted.has(file)) rmSync(file);
   await build({
     entryPoints: sources,
     outdir: join(root, 'dist'),
