@@ -29,12 +29,14 @@ export class Instance {
   #applicationState: ApplicationState = { pid: undefined, ready: false, problem: undefined };
   #proxyProblem: string | undefined;
   #isProxyReady = false;
+  #mayStart: boolean;
   #isRetired = false;
 
   constructor(planned: PlannedInstance, workload: Workload, context: InstanceContext) {
     this.planned = planned;
     this.#workload = workload;
     this.#context = context;
+    this.#mayStart = !this.isCaller;
   }
 
   get uid(): string {
@@ -63,12 +65,24 @@ export class Instance {
     return this.#applicationState.problem ?? this.#proxyProblem;
   }
 
+  /** Whether it only calls others: then it starts after them and ends before them. */
+  get isCaller(): boolean {
+    return this.#workload.ports.length === 0;
+  }
+
   /** The proxy reports: with it ready the application starts, never before. */
   setProxyState(ready: boolean, problem: string | undefined): void {
     this.#isProxyReady = ready;
     this.#proxyProblem = problem;
-    if (ready && this.#application === undefined && !this.#isRetired) this.#startApplication();
+    this.#startIfPossible();
     this.#update();
+  }
+
+  /** What it calls is there, or will not be. */
+  allowStart(): void {
+    if (this.#mayStart) return;
+    this.#mayStart = true;
+    this.#startIfPossible();
   }
 
   setUpstreams(upstreams: readonly Upstream[]): void {
@@ -130,6 +144,11 @@ export class Instance {
       pid: this.#applicationState.pid,
       proxyPid,
     });
+  }
+
+  #startIfPossible(): void {
+    if (this.#isProxyReady && this.#mayStart && this.#application === undefined && !this.#isRetired)
+      this.#startApplication();
   }
 
   #startApplication(): void {

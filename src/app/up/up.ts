@@ -147,7 +147,10 @@ export class RunningMesh {
     this.#isStopping = true;
     if (isFirst) {
       await this.#stopWatching();
+      // Who only calls others ends first: then nobody is left to see a connection refused.
+      const callers = [...this.#instances.values()].filter((instance) => instance.isCaller);
       this.#reporter.step('stopping: waiting for requests under way');
+      await Promise.all(callers.map((instance) => instance.stop(patient)));
       await this.#data.drain(drainMs);
       this.#reporter.step('stopping: ending the applications');
     }
@@ -208,13 +211,24 @@ export class RunningMesh {
       else this.#reporter.problem(`${name}: ${problem}`);
     }
     this.#publishSoon();
-    if ([...this.#instances.values()].every((other) => other.isSettled)) this.#onSettled?.();
+    this.#checkSettled();
+  }
+
+  /** Callers start when everybody else works or is known not to; then the mesh is as ready as it gets. */
+  #checkSettled(): void {
+    const instances = [...this.#instances.values()];
+    if (!instances.every((instance) => instance.isCaller || instance.isSettled)) return;
+    for (const instance of instances) instance.allowStart();
+    if (instances.every((instance) => instance.isSettled)) this.#onSettled?.();
   }
 
   /** Resolves when every instance works or is known not to. */
   async #settled(): Promise<void> {
-    await withinTime(new Promise<void>((done) => (this.#onSettled = done)), settleWithinMs);
+    const settled = new Promise<void>((done) => (this.#onSettled = done));
+    this.#checkSettled();
+    await withinTime(settled, settleWithinMs);
     this.#onSettled = undefined;
+    for (const instance of this.#instances.values()) instance.allowStart();
   }
 
   /** Takes an instance out of service without losing what it has begun. */
