@@ -1,6 +1,7 @@
 // The control plane of `lateen up`, put together: sources feed the Store, snapshots are compiled and served, certificates
 // are issued, observations are collected and shown. It is a child of the supervisor and ends with it.
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { rmSync } from 'node:fs';
 import type { Server as HttpServer } from 'node:http';
 import type { Diagnostic } from '../api/diagnostic.js';
 import { startAdminServer } from '../admin/http-server.js';
@@ -42,11 +43,10 @@ export function runControl(send: (message: FromControl) => void): (message: ToCo
       startMessage = message;
       return;
     }
-    started ??= ControlPlane.start(startMessage!, message, send);
-    started.then(
-      (control) => control.setMesh(message),
-      (error: unknown) => send({ kind: 'fatal', message: messageOf(error) }),
-    );
+    if (started === undefined) {
+      started = ControlPlane.start(startMessage!, message, send);
+      started.catch((error: unknown) => send({ kind: 'fatal', message: messageOf(error) }));
+    } else void started.then((control) => control.setMesh(message)).catch(() => undefined); // told above
   };
 }
 
@@ -170,6 +170,8 @@ class ControlPlane {
       }),
     });
     server.addService(grpcService(ObservationService), { observe: this.#observation.handle });
+    // A control plane that was killed leaves its socket behind; the supervisor's lock says that nobody else uses it.
+    rmSync(options.socketPath, { force: true });
     await bind(server, `unix:${options.socketPath}`, ServerCredentials.createInsecure());
     if (options.xdsPort !== 0) await bind(server, `127.0.0.1:${options.xdsPort}`, ServerCredentials.createInsecure());
     if (options.xdsTlsPort !== 0)

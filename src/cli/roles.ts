@@ -23,7 +23,9 @@ function serve<In, Out extends object>(
   if (process.send === undefined)
     throw new UserError(`\`lateen ${name}\` is started by \`lateen up\`; it does not run on its own yet`, 2);
   const receive = run((message) => {
-    if (process.connected) process.send!(message, () => undefined);
+    // A role that cannot work says so and ends; whether another try makes sense is the supervisor's to decide.
+    const isFatal = 'kind' in message && message.kind === 'fatal';
+    if (process.connected) process.send!(message, () => isFatal && process.exit(1));
   });
   process.title = `lateen ${name}`;
   process.on('message', (message) => receive(message as In));

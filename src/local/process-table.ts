@@ -1,6 +1,7 @@
 // Facts about processes of this machine that Node does not tell: whether a number still means the same process.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { codeOf } from '../util/errors.js';
 
 /** A process, told apart from a later one with the same number. */
 export interface ProcessId {
@@ -12,14 +13,8 @@ export interface ProcessId {
 /** The start time of a running process; undefined where there is none with that number. */
 export function findStartTime(pid: number): string | undefined {
   if (process.platform === 'linux') {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The name in parentheses may hold anything; fields are counted behind it.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return fields[0] === 'Z' ? undefined : fields[19];
-    } catch {
-      return undefined;
-    }
+    const fields = readStat(pid);
+    return fields === undefined || fields[stateField] === 'Z' ? undefined : fields[startTimeField];
   }
   try {
     return (
@@ -41,14 +36,18 @@ export function thisProcess(): ProcessId {
   return { pid: process.pid, startTime: findStartTime(process.pid) ?? '' };
 }
 
-/** Whether any process of the group is left. */
+/** Whether any process of the group is left; one that has ended and waits to be collected is not. */
 export function isGroupAlive(group: number): boolean {
   try {
     process.kill(-group, 0);
-    return true;
   } catch (error) {
-    return (error as { code?: string }).code === 'EPERM';
+    return codeOf(error) === 'EPERM';
   }
+  if (process.platform !== 'linux') return true;
+  return processNumbers().some((pid) => {
+    const fields = readStat(pid);
+    return fields !== undefined && fields[stateField] !== 'Z' && Number(fields[groupField]) === group;
+  });
 }
 
 /** Sends a signal to a whole process group; that none is left is fine. */
@@ -64,14 +63,32 @@ export function signalGroup(group: number, signal: NodeJS.Signals): void {
 export function findByEnvironment(name: string, value: string): number[] {
   if (process.platform !== 'linux') return [];
   const wanted = `${name}=${value}`;
+  return processNumbers().filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(wanted);
+    } catch {
+      return false; // it ended, or belongs to somebody else
+    }
+  });
+}
+
+/** Places in /proc/PID/stat, counted behind the name (proc(5)). */
+const stateField = 0;
+const groupField = 2;
+const startTimeField = 19;
+
+/** Fields of /proc/PID/stat behind the name, which may hold anything. */
+function readStat(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return undefined;
+  }
+}
+
+function processNumbers(): number[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(wanted);
-      } catch {
-        return false; // it ended, or belongs to somebody else
-      }
-    })
     .map(Number);
 }

@@ -125,9 +125,11 @@ describe('routing on a running mesh', () => {
   });
   after(() => mesh.close());
 
-  const nameFor = async (path: string, headers: Record<string, string> = {}, method = 'GET', at = port) => (await requestEcho({ port: at, path, headers, method })).name;
+  const nameFor = async (path: string, headers: Record<string, string> = {}, method = 'GET', at = port) =>
+    (await requestEcho({ port: at, path, headers, method })).name;
 
-  it('a request that no match takes goes to the rule without a match', async () => assert.equal(await nameFor('/'), 'v1'));
+  it('a request that no match takes goes to the rule without a match', async () =>
+    assert.equal(await nameFor('/'), 'v1'));
 
   it('a header is matched exactly, by prefix, by expression and by presence', async () => {
     assert.equal(await nameFor('/', { 'X-User': 'bob' }), 'v2');
@@ -172,7 +174,10 @@ describe('routing on a running mesh', () => {
   it('a match for another port does not hold', async () => assert.equal(await nameFor('/port'), 'v1'));
 
   it('authority is matched as the application wrote it on the port for every host', async () => {
-    assert.equal((await requestEcho({ port: outbound, path: '/authority', headers: { host: 'reviews.shop:9080' } })).name, 'v3');
+    assert.equal(
+      (await requestEcho({ port: outbound, path: '/authority', headers: { host: 'reviews.shop:9080' } })).name,
+      'v3',
+    );
     assert.equal((await requestEcho({ port: outbound, path: '/authority', headers: { host: 'reviews' } })).name, 'v1');
   });
 
@@ -183,7 +188,8 @@ describe('routing on a running mesh', () => {
     assert.equal(echo.headers['x-envoy-original-path'], '/old/a/b?c=d');
   });
 
-  it('a path is rewritten by expression', async () => assert.equal((await requestEcho({ port, path: '/regex-rewrite/one/two?q' })).url, '/two/one?q'));
+  it('a path is rewritten by expression', async () =>
+    assert.equal((await requestEcho({ port, path: '/regex-rewrite/one/two?q' })).url, '/two/one?q'));
 
   it('redirects name host, path, scheme, port and code', async () => {
     const moved = await request({ port, path: '/moved?x=1' });
@@ -198,12 +204,19 @@ describe('routing on a running mesh', () => {
   it('a timeout answers 504 with Envoy text and our sentence', async () => {
     const answer = await request({ port, path: '/delay/2000' });
     assert.equal(answer.status, 504);
-    assert.match(answer.body, /^upstream request timeout\nlateen: .*200 ms \(decided by VirtualService\/shop\/reviews spec\.http\[\d+\]\.match\[0\]\)\n$/);
+    assert.match(
+      answer.body,
+      /^upstream request timeout\nlateen: .*200 ms \(decided by VirtualService\/shop\/reviews spec\.http\[\d+\]\.match\[0\]\)\n$/,
+    );
     assert.equal((await request({ port, path: '/delay/20' })).status, 200);
   });
 
   it('headers are set, added and removed on request and response, for route and destination', async () => {
-    const answer = await request({ port, path: '/headers', headers: { 'x-set': 'old', 'x-add': 'one', 'x-remove': 'gone' } });
+    const answer = await request({
+      port,
+      path: '/headers',
+      headers: { 'x-set': 'old', 'x-add': 'one', 'x-remove': 'gone' },
+    });
     const { headers } = JSON.parse(answer.body) as { headers: Record<string, string> };
     assert.equal(headers['x-set'], 'new');
     assert.equal(headers['x-add'], 'one, more');
@@ -219,7 +232,10 @@ describe('routing on a running mesh', () => {
   it('an unknown service or subset answers 503 and says so', async () => {
     const unknown = await request({ port, path: '/nowhere' });
     assert.equal(unknown.status, 503);
-    assert.match(unknown.body, /lateen: the request is sent to nowhere\.shop\.svc\.cluster\.local, which does not exist/);
+    assert.match(
+      unknown.body,
+      /lateen: the request is sent to nowhere\.shop\.svc\.cluster\.local, which does not exist/,
+    );
     const subset = await request({ port, path: '/no-subset' });
     assert.equal(subset.status, 503);
     assert.match(subset.body, /subset v9 of reviews\.shop/);
@@ -242,7 +258,10 @@ describe('routing on a running mesh', () => {
       assert.equal(echo.name, 'v2');
       assert.equal(echo.url, '/');
     }
-    assert.equal((await requestEcho({ port: outbound, path: '/ratings', headers: { host: 'www.example.com' } })).name, 'ratings');
+    assert.equal(
+      (await requestEcho({ port: outbound, path: '/ratings', headers: { host: 'www.example.com' } })).name,
+      'ratings',
+    );
   });
 
   it('a host with rules none of which matches answers 404, and so does a host that nobody has', async () => {
@@ -255,8 +274,19 @@ describe('routing on a running mesh', () => {
   });
 
   it('services are called by short name in their namespace, and by longer names everywhere', async () => {
-    for (const host of ['ratings', 'ratings:8000', 'ratings.shop', 'ratings.shop.svc', 'ratings.shop.svc.cluster.local', 'ratings.shop.svc.cluster.local:8000', 'other.other'])
-      assert.equal((await requestEcho({ port: outbound, headers: { host } })).name, host.startsWith('other') ? 'other' : 'ratings');
+    for (const host of [
+      'ratings',
+      'ratings:8000',
+      'ratings.shop',
+      'ratings.shop.svc',
+      'ratings.shop.svc.cluster.local',
+      'ratings.shop.svc.cluster.local:8000',
+      'other.other',
+    ])
+      assert.equal(
+        (await requestEcho({ port: outbound, headers: { host } })).name,
+        host.startsWith('other') ? 'other' : 'ratings',
+      );
     assert.equal((await request({ port: outbound, headers: { host: 'other' } })).status, 404);
     assert.equal((await request({ port: outbound, headers: { host: 'ratings:9999' } })).status, 404);
   });

@@ -134,6 +134,7 @@ export class RunningMesh {
     await this.#settled();
     this.#watchMeshFile();
     this.#publish();
+    await this.#control.synced(this.#sequence, syncWithinMs);
     this.#reporter.ready({
       url: this.#control.url,
       workloads: createRunEntries(this.#published()),
