@@ -72,7 +72,7 @@ function indent(text) {
   return text
     .split('\n')
     .slice(0, 30)
-    .map((line) => `        ${line}`)
+    .map((line) => `        ${line.slice(0, 400)}`)
     .join('\n');
 }
 

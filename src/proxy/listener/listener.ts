@@ -188,6 +188,7 @@ export class Listener implements Swept {
     socket.on('data', onData);
     socket.on('end', onEnd);
     if (held !== undefined) look();
+    else if (socket.readableEnded) onEnd();
   }
 
   /** What the bytes are; undefined where more are needed. */

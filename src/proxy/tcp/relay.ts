@@ -43,5 +43,7 @@ function pipe(from: RelayEnd, to: RelayEnd, count: (bytes: number) => void): voi
   from.socket.on('end', () => to.socket.end());
   to.socket.on('drain', () => from.socket.resume());
   if (from.first !== undefined) send(from.first);
+  // Its FIN may have come before anybody listened: a paused socket tells that only once.
+  if (from.socket.readableEnded) to.socket.end();
   if (!to.socket.writableNeedDrain) from.socket.resume();
 }

@@ -68,6 +68,7 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     socket.on('drain', () => this.#events?.onUpstreamDrain());
     if (first !== undefined && first.length > 0) this.#onData(first);
     socket.resume(); // whoever opened it had paused it
+    if (socket.readableEnded) socket.destroy(); // it ended before anybody listened
   }
 
   get isIdle(): boolean {

@@ -100,6 +100,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   start(first: Buffer | undefined): void {
     this.#socket.resume(); // whoever accepted it had paused it
     if (first !== undefined) this.#onData(first);
+    if (this.#socket.readableEnded) this.#onEnd(); // told before anybody listened
   }
 
   /** Ends the connection without losing a request: the next answer closes it; an idle one is left to its caller for a while. */
