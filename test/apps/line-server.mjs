@@ -5,8 +5,10 @@ net
   .createServer({ allowHalfOpen: true }, (socket) => {
     socket.write('hello\n');
     socket.on('data', (data) => {
-      if (data.includes('reset!')) socket.resetAndDestroy();
-      else socket.write(data.toString('latin1').toUpperCase(), 'latin1');
+      if (data.includes('reset!')) {
+        socket.resetAndClosing = true; // a reset without the FIN that resetAndDestroy sends first
+        socket.destroy();
+      } else socket.write(data.toString('latin1').toUpperCase(), 'latin1');
     });
     socket.on('end', () => socket.end('bye\n'));
     socket.on('error', () => socket.destroy());

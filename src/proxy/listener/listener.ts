@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import { Backoff } from '../../util/backoff.js';
+import { resetSocket } from '../net/reset-socket.js';
 import { sweep, type Swept } from '../net/sweeper.js';
 import type { Peer } from '../tls/peer.js';
 import { exchangePreambles, hasPreamble } from '../tls/preamble.js';
@@ -225,7 +226,7 @@ export class Listener implements Swept {
         ...addressesOf(socket),
         serverName: inspection.serverName,
         ...anonymous,
-        reset: () => socket.resetAndDestroy(),
+        reset: () => resetSocket(socket),
       });
       return;
     }

@@ -1,5 +1,6 @@
 // Carries bytes between two connections, both ways, each end closing for itself.
 import type { Socket } from 'node:net';
+import { wasReset } from '../net/reset-socket.js';
 
 /** One of the two connections. */
 export interface RelayEnd {
@@ -40,7 +41,13 @@ function pipe(from: RelayEnd, to: RelayEnd, count: (bytes: number) => void): voi
     if (!to.socket.write(chunk)) from.socket.pause();
   };
   from.socket.on('data', send);
-  from.socket.on('end', () => to.socket.end());
+  from.socket.on('end', () => {
+    if (!wasReset(from.socket)) to.socket.end();
+    else {
+      to.reset();
+      from.socket.destroy();
+    }
+  });
   to.socket.on('drain', () => from.socket.resume());
   if (from.first !== undefined) send(from.first);
   // Its FIN may have come before anybody listened: a paused socket tells that only once.

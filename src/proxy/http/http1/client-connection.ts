@@ -2,6 +2,7 @@
 // complete on both sides; a byte that nobody asked for ends it, so that it can never be taken for somebody else's answer.
 import type { Socket } from 'node:net';
 import { Outbox } from '../../net/outbox.js';
+import { wasReset } from '../../net/reset-socket.js';
 import type { Headers, ResponseHead } from '../message.js';
 import type { UpstreamEvents, UpstreamFailure, UpstreamStream } from '../streams.js';
 import { BodyDecoder, type BodySink } from './body-decoder.js';
@@ -205,9 +206,11 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
 
   readonly #onEnd = (): void => {
     this.#ended = true;
-    if (this.#inBody) this.#decoder.end(this);
+    const reset = wasReset(this.#socket);
+    // Only an orderly end completes a body that is delimited by it.
+    if (this.#inBody && !reset) this.#decoder.end(this);
     if (this.#complete !== undefined) this.#finish(true);
-    else if (this.#events !== undefined) this.#fail({ kind: 'lost', reset: false });
+    else if (this.#events !== undefined) this.#fail({ kind: 'lost', reset });
     this.#socket.destroy();
   };
 
