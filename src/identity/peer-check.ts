@@ -3,10 +3,25 @@
 import { parseLeafCertificate, type LeafCertificate } from './leaf-certificate.js';
 import { parseSpiffeId, type SpiffeId } from './spiffe-id.js';
 
-/** Who the peer is, or in one sentence why it is nobody. */
+/** Why a peer is refused, in few fixed words: fit for a label whatever the peer sends. */
+export type PeerProblem =
+  | 'untrusted certificate'
+  | 'expired certificate'
+  | 'no SPIFFE ID'
+  | 'other trust domain'
+  | 'other identity';
+
+/** A refusal: the kind, and one sentence. */
+export interface PeerRefusal {
+  readonly ok: false;
+  readonly kind: PeerProblem;
+  readonly problem: string;
+}
+
+/** Who the peer is, or why it is nobody. */
 export type PeerVerdict =
   | { readonly ok: true; readonly uri: string; readonly id: SpiffeId; readonly notAfterMs: number }
-  | { readonly ok: false; readonly problem: string };
+  | PeerRefusal;
 
 export interface PeerExpectation {
   /** The only trust domain whose identities count. */
@@ -22,31 +37,37 @@ export interface PeerExpectation {
  * The chain to a trusted root is the TLS library's to check, at the handshake that made the session.
  */
 export function checkPeer(leafDer: Uint8Array | undefined, expected: PeerExpectation): PeerVerdict {
-  if (leafDer === undefined || leafDer.length === 0) return refuse('the peer sent no certificate');
+  if (leafDer === undefined || leafDer.length === 0)
+    return refusePeer('untrusted certificate', 'the peer sent no certificate');
   let leaf: LeafCertificate;
   try {
     leaf = parseLeafCertificate(leafDer);
   } catch {
-    return refuse('the certificate is malformed');
+    return refusePeer('untrusted certificate', 'the certificate is malformed');
   }
-  if (expected.nowMs < leaf.notBeforeMs) return refuse(`the certificate is not valid before ${iso(leaf.notBeforeMs)}`);
-  if (expected.nowMs >= leaf.notAfterMs) return refuse(`the certificate expired at ${iso(leaf.notAfterMs)}`);
-  if (leaf.isAuthority) return refuse('the certificate belongs to an authority, not to a workload');
+  if (expected.nowMs < leaf.notBeforeMs)
+    return refusePeer('expired certificate', `the certificate is not valid before ${iso(leaf.notBeforeMs)}`);
+  if (expected.nowMs >= leaf.notAfterMs)
+    return refusePeer('expired certificate', `the certificate expired at ${iso(leaf.notAfterMs)}`);
+  if (leaf.isAuthority) return refusePeer('no SPIFFE ID', 'the certificate belongs to an authority, not to a workload');
   const [uri, second] = leaf.uris;
   if (uri === undefined || second !== undefined)
-    return refuse(`the certificate has ${leaf.uris.length} URI names instead of one`);
+    return refusePeer('no SPIFFE ID', `the certificate has ${leaf.uris.length} URI names instead of one`);
   const id = parseSpiffeId(uri);
   if (id === undefined)
-    return refuse('the certificate has no SPIFFE ID of the form spiffe://<trust domain>/ns/<namespace>/sa/<account>');
+    return refusePeer(
+      'no SPIFFE ID',
+      'the certificate has no SPIFFE ID of the form spiffe://<trust domain>/ns/<namespace>/sa/<account>',
+    );
   if (id.trustDomain !== expected.trustDomain)
-    return refuse(`${uri} is of trust domain ${id.trustDomain}, not ${expected.trustDomain}`);
+    return refusePeer('other trust domain', `${uri} is of trust domain ${id.trustDomain}, not ${expected.trustDomain}`);
   if (expected.allowedIds !== undefined && !expected.allowedIds.has(uri))
-    return refuse(`${uri} is not ${[...expected.allowedIds].join(' or ')}`);
+    return refusePeer('other identity', `${uri} is not ${[...expected.allowedIds].join(' or ')}`);
   return { ok: true, uri, id, notAfterMs: leaf.notAfterMs };
 }
 
-function refuse(problem: string): PeerVerdict {
-  return { ok: false, problem };
+export function refusePeer(kind: PeerProblem, problem: string): PeerRefusal {
+  return { ok: false, kind, problem };
 }
 
 function iso(ms: number): string {

@@ -29,7 +29,7 @@ import { readCluster, readEndpoints } from './config/cluster-config.js';
 import { readListener, type ListenerFactory } from './config/listener-config.js';
 import { RouteTable } from './http/route-table.js';
 import { Listener } from './listener/listener.js';
-import { TlsAcceptor } from './tls/acceptor.js';
+import { TlsAcceptor, type RefusalKind } from './tls/acceptor.js';
 import { Connector } from './tls/connector.js';
 import { SecretStore } from './tls/secret-store.js';
 
@@ -243,7 +243,7 @@ export class WorkloadProxy implements ResourceHandler {
     const listener = new Listener(config, {
       metadata: () => this.#metadata,
       ownUri: () => this.#self.principal,
-      onRefused: (name, reason) => this.#onRefused(name, reason),
+      onRefused: (name, kind, reason) => this.#onRefused(name, kind, reason),
       onBindFailure: (name, reason, retryInMs) => {
         this.#options.log.warn('cannot listen', {
           workload: this.name,
@@ -323,7 +323,7 @@ export class WorkloadProxy implements ResourceHandler {
     } else if (!ready) this.#ready = false;
   }
 
-  #onRefused(listener: string, reason: string): void {
+  #onRefused(listener: string, kind: RefusalKind, reason: string): void {
     this.#registry
       .counter(
         'lateen_connections_refused_total',
@@ -332,19 +332,9 @@ export class WorkloadProxy implements ResourceHandler {
         'namespace',
         this.#metadata.NAMESPACE,
         'reason',
-        categoryOf(reason),
+        kind,
       )
       .add(0, 1);
     this.#options.log.info('refused a connection', { workload: this.name, listener, reason });
   }
-}
-
-/** Reasons as a label: few and fixed, whatever a peer sends. */
-function categoryOf(reason: string): string {
-  if (reason.startsWith('plaintext')) return 'plaintext';
-  if (reason.includes('expired')) return 'expired certificate';
-  if (reason.includes('trust domain')) return 'other trust domain';
-  if (reason.includes('not trusted')) return 'untrusted certificate';
-  if (reason.includes('SPIFFE') || reason.includes('URI names') || reason.includes('authority')) return 'no SPIFFE ID';
-  return 'handshake';
 }

@@ -25,9 +25,8 @@ export class ObservationServer {
   readonly handle = (call: Call): void => {
     const workload = this.#options.authenticate(call.metadata);
     if (workload === undefined) {
-      call.destroy(
-        Object.assign(new Error('the token is not one of a workload of this mesh'), { code: status.UNAUTHENTICATED }),
-      );
+      // grpc-js sends the status of an error that is emitted; `destroy` would leave the caller waiting.
+      call.emit('error', { code: status.UNAUTHENTICATED, details: 'the token is not one of a workload of this mesh' });
       return;
     }
     const state = { answered: 0n, waiting: [] as (() => void)[] };

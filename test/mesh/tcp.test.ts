@@ -24,7 +24,6 @@ services:
   detected: { port: 5433, command: ${lines} }
   both: { port: 8080, command: ${echo}, env: { NAME: both } }
   down: { port: 5434, protocol: tcp, command: "exit 1" }
-  hangs-up: { port: 5435, protocol: tcp, address: "127.0.0.1:1" }
   secure: { port: 443, protocol: tls, command: ${lines} }
   h2: { port: 50051, protocol: grpc, command: ${lines} }
   client: { command: sleep 1000 }

@@ -7,6 +7,7 @@ import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.
 import { Backoff } from '../../util/backoff.js';
 import { resetSocket } from '../net/reset-socket.js';
 import { sweep, type Swept } from '../net/sweeper.js';
+import type { RefusalKind } from '../tls/acceptor.js';
 import type { Peer } from '../tls/peer.js';
 import { exchangePreambles, hasPreamble } from '../tls/preamble.js';
 import { readClientHello } from '../tls/client-hello.js';
@@ -34,7 +35,7 @@ export interface ListenerEnvironment {
   /** The workload's own SPIFFE ID, once it has one. */
   readonly ownUri: () => string;
   /** A connection was turned away. */
-  readonly onRefused: (listener: string, reason: string) => void;
+  readonly onRefused: (listener: string, kind: RefusalKind, reason: string) => void;
   /** Binding failed; it is tried again after `retryInMs`. */
   readonly onBindFailure: (listener: string, reason: string, retryInMs: number) => void;
 }
@@ -111,7 +112,7 @@ export class Listener implements Swept {
     });
     server.listen({ host: address.address, port: address.port, backlog: 1024 }, () => {
       server.removeAllListeners('error');
-      server.on('error', (error) => this.#environment.onRefused(this.#config.name, error.message)); // accept() failed, as with too many open files
+      server.on('error', (error) => this.#environment.onRefused(this.#config.name, 'handshake', error.message)); // accept() failed, as with too many open files
       this.#server = server;
       if (this.#closed) server.close();
       else onListening();
@@ -213,12 +214,9 @@ export class Listener implements Swept {
   #route(socket: Socket, first: Buffer | undefined, inspection: Inspection): void {
     const chain = findChain(this.#config.chains, inspection);
     if (chain === undefined || this.#closed) {
-      this.#refuse(
-        socket,
-        inspection.transportProtocol === 'tls'
-          ? 'no filter chain takes this TLS connection'
-          : 'plaintext is not accepted',
-      );
+      const isTls = inspection.transportProtocol === 'tls';
+      if (isTls) this.#refuse(socket, 'handshake', 'no filter chain takes this TLS connection');
+      else this.#refuse(socket, 'plaintext', 'plaintext is not accepted');
       return;
     }
     if (chain.tls === undefined) {
@@ -231,7 +229,7 @@ export class Listener implements Swept {
       return;
     }
     chain.tls.accept(socket, first ?? nothing, inspection.applicationProtocols, (accepted) => {
-      if (!accepted.ok) this.#refuse(socket, accepted.reason);
+      if (!accepted.ok) this.#environment.onRefused(this.#config.name, accepted.kind, accepted.reason); // the acceptor has ended it
       else
         this.#afterHandshake(accepted.socket, accepted.peer, chain, inspection.serverName, () =>
           socket.resetAndDestroy(),
@@ -266,7 +264,7 @@ export class Listener implements Swept {
     }
     exchangePreambles(socket, this.#environment.metadata(), (result) => {
       if (result.ok) proceed(believedParty(result.metadata, peer.uri, peer.id), result.rest);
-      else this.#refuse(socket, result.reason);
+      else this.#refuse(socket, 'handshake', result.reason);
     });
   }
 
@@ -278,8 +276,8 @@ export class Listener implements Swept {
     if (this.#closed) live.handled.drain();
   }
 
-  #refuse(socket: Socket, reason: string): void {
-    this.#environment.onRefused(this.#config.name, reason);
+  #refuse(socket: Socket, kind: RefusalKind, reason: string): void {
+    this.#environment.onRefused(this.#config.name, kind, reason);
     this.#opening.delete(socket);
     socket.destroy();
   }

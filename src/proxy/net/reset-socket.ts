@@ -2,14 +2,14 @@
 import type { Socket } from 'node:net';
 
 /**
- * Resets the connection at once.
+ * Resets the connection, in a turn of its own: a socket below TLS that goes away while TLS works on it crashes Node 20.
  *
  * Node's own `resetAndDestroy` sends a FIN first, which the other side may read as an orderly end before the reset arrives.
  * The mark that it sets is what makes `destroy` reset instead of close.
  */
 export function resetSocket(socket: Socket): void {
   (socket as Socket & { resetAndClosing?: boolean }).resetAndClosing = true;
-  socket.destroy();
+  setImmediate(() => socket.destroy());
 }
 
 /**

@@ -2,15 +2,19 @@
 // fails is disconnected before a byte of theirs is read.
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
+import type { PeerProblem } from '../../identity/peer-check.js';
 import type { SecretStore } from './secret-store.js';
 import { authenticatePeer, type Peer } from './peer.js';
 
 const handshakeTimeoutMs = 10_000;
 
-/** The outcome of a handshake. */
+/** Why a connection is turned away, in few fixed words. */
+export type RefusalKind = PeerProblem | 'plaintext' | 'handshake';
+
+/** The outcome of a handshake; where it failed the connection has been ended. */
 export type Accepted =
   | { readonly ok: true; readonly socket: tls.TLSSocket; readonly peer: Peer }
-  | { readonly ok: false; readonly reason: string };
+  | { readonly ok: false; readonly kind: RefusalKind; readonly reason: string };
 
 /** One set of application protocols served with one workload's certificate. */
 export class TlsAcceptor {
@@ -43,7 +47,7 @@ export class TlsAcceptor {
   accept(socket: Socket, first: Buffer, offered: readonly string[], done: (accepted: Accepted) => void): void {
     if (this.#secrets.credentials === undefined) {
       socket.destroy();
-      done({ ok: false, reason: 'the workload has no certificate yet' });
+      done({ ok: false, kind: 'handshake', reason: 'the workload has no certificate yet' });
       return;
     }
     const key = `${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`;
@@ -55,7 +59,9 @@ export class TlsAcceptor {
       done(accepted);
     };
     this.#waiting.set(key, finish);
-    socket.once('close', () => finish({ ok: false, reason: 'the client closed the connection during the handshake' }));
+    socket.once('close', () =>
+      finish({ ok: false, kind: 'handshake', reason: 'the client closed the connection during the handshake' }),
+    );
     socket.pause();
     socket.unshift(first);
     const server = offered.some((protocol) => this.#protocols.includes(protocol)) ? this.#negotiating : this.#plain;
@@ -70,16 +76,19 @@ export class TlsAcceptor {
       ...(protocols.length === 0 ? {} : { ALPNProtocols: protocols }),
     });
     server.on('secureConnection', (socket) => this.#onSecure(socket));
-    server.on('tlsClientError', (error, socket) => this.#finish(socket, { ok: false, reason: error.message }));
+    server.on('tlsClientError', (error, socket) =>
+      this.#finish(socket, { ok: false, kind: 'handshake', reason: error.message }),
+    );
     return server;
   }
 
   #onSecure(socket: tls.TLSSocket): void {
     const peer = authenticatePeer(socket, socket.getPeerX509Certificate()?.raw, this.#secrets.credentials!, undefined);
-    if (typeof peer === 'string') {
+    if (!peer.ok) {
+      // Told first: a destroyed socket has no address by which its connection is found.
+      this.#finish(socket, { ok: false, kind: peer.kind, reason: peer.problem });
       socket.on('error', () => undefined);
       socket.destroy();
-      this.#finish(socket, { ok: false, reason: peer });
     } else this.#finish(socket, { ok: true, socket, peer });
   }
 

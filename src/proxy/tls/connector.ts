@@ -123,9 +123,9 @@ export class Connector {
         ? options.sessions.get(cacheKey)?.serverDer
         : socket.getPeerX509Certificate()?.raw;
       const peer = authenticatePeer(socket, serverDer, credentials, target.identities);
-      if (typeof peer === 'string') {
+      if (!peer.ok) {
         options.sessions.delete(cacheKey);
-        finish({ ok: false, reason: `TLS error: ${peer}`, timedOut: false });
+        finish({ ok: false, reason: `TLS error: ${peer.problem}`, timedOut: false });
         return;
       }
       socket.on('session', (session) =>

@@ -2,12 +2,13 @@
 // the first byte of anybody's data passes.
 import { createHash } from 'node:crypto';
 import type tls from 'node:tls';
-import { checkPeer } from '../../identity/peer-check.js';
+import { checkPeer, refusePeer, type PeerRefusal } from '../../identity/peer-check.js';
 import type { SpiffeId } from '../../identity/spiffe-id.js';
 import type { Credentials } from './secret-store.js';
 
 /** An authenticated peer. */
 export interface Peer {
+  readonly ok: true;
   readonly uri: string;
   readonly id: SpiffeId;
   /** SHA-256 of its certificate in hexadecimal, for x-forwarded-client-cert. */
@@ -20,19 +21,23 @@ export interface Peer {
  * Checks the peer of a finished handshake, resumed or not.
  * @param leafDer its certificate
  * @param allowedIds the SPIFFE IDs of which it must have one; undefined: any of our trust domain
- * @returns the peer, or one sentence why it is refused
+ * @returns the peer, or why it is refused
  */
 export function authenticatePeer(
   socket: tls.TLSSocket,
   leafDer: Buffer | undefined,
   own: Credentials,
   allowedIds: ReadonlySet<string> | undefined,
-): Peer | string {
-  if (!socket.authorized)
-    return `the certificate is not trusted (${socket.authorizationError?.message ?? String(socket.authorizationError ?? 'none was sent')})`;
+): Peer | PeerRefusal {
+  if (!socket.authorized) {
+    const cause = socket.authorizationError?.message ?? String(socket.authorizationError ?? 'none was sent');
+    const kind = cause === 'CERT_HAS_EXPIRED' ? 'expired certificate' : 'untrusted certificate';
+    return refusePeer(kind, `the certificate is not trusted (${cause})`);
+  }
   const verdict = checkPeer(leafDer, { trustDomain: own.id.trustDomain, allowedIds, nowMs: Date.now() });
-  if (!verdict.ok) return verdict.problem;
+  if (!verdict.ok) return verdict;
   return {
+    ok: true,
     uri: verdict.uri,
     id: verdict.id,
     certificateHash: createHash('sha256').update(leafDer!).digest('hex'),

@@ -40,9 +40,8 @@ export class AdsServer {
   readonly handle = (call: Call): void => {
     const workload = this.#options.authenticate(call.metadata);
     if (workload === undefined) {
-      call.destroy(
-        Object.assign(new Error('the token is not one of a workload of this mesh'), { code: status.UNAUTHENTICATED }),
-      );
+      // grpc-js sends the status of an error that is emitted; `destroy` would leave the caller waiting.
+      call.emit('error', { code: status.UNAUTHENTICATED, details: 'the token is not one of a workload of this mesh' });
       return;
     }
     const stream = new AdsStream(call, workload, this.#options);
