@@ -13,16 +13,16 @@ while read -r verb group; do
     quit) exit 0 ;;
   esac
 done
-for g in $groups; do kill -TERM -- "-$g" 2>/dev/null; done
+for g in $groups; do kill -s TERM -- "-$g" 2>/dev/null; done
 n=0
 while [ $n -lt 100 ]; do
   left=''
-  for g in $groups; do kill -0 -- "-$g" 2>/dev/null && left=1; done
+  for g in $groups; do kill -s 0 -- "-$g" 2>/dev/null && left=1; done
   [ -z "$left" ] && break
   sleep 0.1
   n=$((n + 1))
 done
-for g in $groups; do kill -KILL -- "-$g" 2>/dev/null; done
+for g in $groups; do kill -s KILL -- "-$g" 2>/dev/null; done
 rm -rf -- "$1"
 `;
 
