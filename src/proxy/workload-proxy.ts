@@ -265,8 +265,7 @@ export class WorkloadProxy implements ResourceHandler {
         this.#clusters.delete(name);
         break;
       case 'endpoints':
-        for (const cluster of this.#clusters.values()) if (cluster.config.edsName === name) cluster.setEndpoints([]);
-        break;
+        break; // as in Envoy they go with their cluster: no endpoints is an empty list, not a missing one
       case 'listener': {
         const listener = this.#listeners.get(name);
         this.#listeners.delete(name);

@@ -100,7 +100,8 @@ class AdsStream {
       // Listeners and routes refer to clusters and endpoints: they wait until those have arrived.
       if (earlierPending && (type === 'listener' || type === 'routes')) continue;
       const delta = subscription.diff(wanted[type]);
-      const allowed = delta === undefined || type !== 'cluster' ? delta : this.#withoutEarlyRemovals(delta, wanted);
+      const isReferredTo = type === 'cluster' || type === 'endpoints';
+      const allowed = delta !== undefined && isReferredTo ? this.#withoutEarlyRemovals(delta, wanted) : delta;
       if (allowed !== undefined) this.#send(type, subscription, allowed);
       earlierPending ||= subscription.isPending;
     }
@@ -126,7 +127,7 @@ class AdsStream {
     this.#call.end();
   }
 
-  /** A cluster goes only after listeners and routes that may name it have been replaced. */
+  /** A cluster and its endpoints go only after listeners and routes that may name it have been replaced. */
   #withoutEarlyRemovals(delta: Delta, wanted: Resources): Delta | undefined {
     const stillReferred = (['listener', 'routes'] as const).some((type) => {
       const subscription = this.#subscriptions.get(type);
