@@ -13,6 +13,8 @@ export interface ObjectView {
 }
 
 export interface WorkloadView {
+  /** Tells instances of the same name apart while one replaces the other; not for users. */
+  readonly uid: string;
   readonly name: string;
   readonly namespace: string;
   readonly service: string;

@@ -26,7 +26,7 @@ export function createRoutes(view: MeshView): Handler {
         body: formatExposition(view.collector.totals, families(view)),
       };
     },
-    '/api/workloads': () => json(view.workloads()),
+    '/api/workloads': () => json(view.workloads().map(({ uid: _uid, ...entry }) => entry)),
     '/api/diagnostics': () => json(view.diagnostics()),
     '/api/proxies': () => json(view.proxies()),
     '/api/overview': async () => {

@@ -183,7 +183,7 @@ class ControlPlane {
       version,
       directory: options.directory,
       trustDomain: this.#mesh.meshConfig.trustDomain,
-      workloads: () => this.#mesh.run.map((entry, i) => ({ ...entry, uid: this.#mesh.workloads[i]?.uid })),
+      workloads: () => this.#mesh.run.map((entry, i) => ({ ...entry, uid: this.#mesh.workloads[i]!.uid })),
       objects: () => this.#objects(),
       diagnostics: () => this.#diagnostics(),
       plaintextWorkloads: () => this.#plaintext(),

@@ -62,6 +62,8 @@ export class WorkloadProxy implements ResourceHandler {
   readonly #factory: ListenerFactory;
 
   readonly #clusters = new Map<string, Cluster>();
+  /** Clusters that were removed while routes in force still name them. */
+  readonly #leaving = new Set<string>();
   readonly #routes = new Map<string, RouteTable>();
   /** Routes that wait until the clusters that they name have endpoints. */
   readonly #warming = new Map<string, RouteTable>();
@@ -189,7 +191,11 @@ export class WorkloadProxy implements ResourceHandler {
     if (type === 'cluster')
       this.#ads.setNames(
         'endpoints',
-        new Set([...this.#clusters.values()].flatMap((cluster) => cluster.config.edsName ?? [])),
+        new Set(
+          [...this.#clusters.values()].flatMap(({ name, config }) =>
+            this.#leaving.has(name) ? [] : (config.edsName ?? []),
+          ),
+        ),
       );
     if (type === 'listener')
       this.#ads.setNames(
@@ -226,6 +232,7 @@ export class WorkloadProxy implements ResourceHandler {
 
   #applyCluster(message: ClusterMessage): void {
     const config = readCluster(message);
+    this.#leaving.delete(config.name);
     const existing = this.#clusters.get(config.name);
     if (existing === undefined)
       this.#clusters.set(config.name, new Cluster(config, this.#connector, this.#factory.random));
@@ -261,8 +268,7 @@ export class WorkloadProxy implements ResourceHandler {
   #remove(type: ResourceType, name: string): void {
     switch (type) {
       case 'cluster':
-        this.#clusters.get(name)?.close();
-        this.#clusters.delete(name);
+        this.#leaving.add(name);
         break;
       case 'endpoints':
         break; // as in Envoy they go with their cluster: no endpoints is an empty list, not a missing one
@@ -293,10 +299,21 @@ export class WorkloadProxy implements ResourceHandler {
       this.#routes.set(name, table);
       this.#warming.delete(name);
     }
+    this.#dropLeaving();
     clearTimeout(this.#warmingTimer);
     if (this.#warming.size > 0 && !this.#closed)
       this.#warmingTimer = setTimeout(() => this.#promoteRoutes(true), longestWarmingMs);
     if (force) this.#bindWaiting();
+  }
+
+  #dropLeaving(): void {
+    for (const name of this.#leaving) {
+      // The routes that replace these may still be warming.
+      if ([...this.#routes.values()].some((table) => table.clusters.has(name))) continue;
+      this.#leaving.delete(name);
+      this.#clusters.get(name)?.close();
+      this.#clusters.delete(name);
+    }
   }
 
   /** Opens listeners that have all they need. */

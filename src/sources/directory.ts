@@ -85,12 +85,16 @@ export class DirectorySource implements Source {
   /** Reads what changed and merges everything. */
   #read(): SourceState {
     const files = new Map<string, KnownFile>();
-    for (const path of listFiles(this.#root)) files.set(path, this.#readFile(path));
+    const unreadable: FileDocuments[] = [];
+    const paths = listFiles(this.#root, (folder, error) =>
+      unreadable.push({ file: folder, documents: [notReadable(folder, error)] }),
+    );
+    for (const path of paths) files.set(path, this.#readFile(path));
     this.#files = files;
     const ordered: FileDocuments[] = [...files]
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([file, { documents }]) => ({ file, documents }));
-    const state = mergeDocuments(ordered, this.#lastGood);
+    const state = mergeDocuments([...ordered, ...unreadable], this.#lastGood);
     this.#remember(state.objects);
     return state;
   }
@@ -106,16 +110,7 @@ export class DirectorySource implements Source {
       return { stamp, documents: validateFile(path, text) };
     } catch (error) {
       if (codeOf(error) === 'ENOENT') return { stamp: '', documents: [] };
-      const message = `cannot be read: ${messageOf(error)}; the objects that this file held before keep working`;
-      return {
-        stamp: '',
-        documents: [
-          {
-            refused: undefined,
-            diagnostics: [{ severity: 'error', code: 'LAT0003', object: '', file: path, line: 0, path: '', message }],
-          },
-        ],
-      };
+      return { stamp: '', documents: [notReadable(path, error)] };
     }
   }
 
@@ -134,21 +129,37 @@ export class DirectorySource implements Source {
   }
 }
 
+function notReadable(file: string, error: unknown): DocumentResult {
+  const message = `cannot be read: ${messageOf(error)}; the objects that it held before keep working`;
+  return {
+    refused: undefined,
+    diagnostics: [{ severity: 'error', code: 'LAT0003', object: '', file, line: 0, path: '', message }],
+  };
+}
+
 function isIgnored(root: string, path: string): boolean {
   const name = basename(path);
   return path !== root && (name.startsWith('.') || name === 'node_modules');
 }
 
 /** YAML files below the folder, relative to it, without mesh.yaml and hidden ones. */
-function listFiles(root: string): string[] {
+function listFiles(root: string, onUnreadable: (folder: string, error: unknown) => void): string[] {
   const found: string[] = [];
+  const nameOf = (path: string) => relative(root, path).split(sep).join('/');
+  const entriesOf = (folder: string) => {
+    try {
+      return readdirSync(folder, { withFileTypes: true });
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') onUnreadable(`${nameOf(folder) || '.'}/`, error);
+      return [];
+    }
+  };
   const walk = (folder: string) => {
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    for (const entry of entriesOf(folder)) {
       const path = join(folder, entry.name);
       if (isIgnored(root, path) || found.length >= mostFiles) continue;
       if (entry.isDirectory()) walk(path);
-      else if (/\.ya?ml$/.test(entry.name) && path !== join(root, meshFileName))
-        found.push(relative(root, path).split(sep).join('/'));
+      else if (/\.ya?ml$/.test(entry.name) && path !== join(root, meshFileName)) found.push(nameOf(path));
     }
   };
   walk(root);

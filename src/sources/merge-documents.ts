@@ -8,6 +8,7 @@ import type { RefusedObject, SourceState } from './source.js';
 
 /** What one file holds, in the order of its documents. */
 export interface FileDocuments {
+  /** Relative path; a folder that cannot be read ends in `/`. */
   readonly file: string;
   readonly documents: readonly DocumentResult[];
 }
@@ -20,6 +21,7 @@ export function mergeDocuments(
   const objects = new Map<string, MeshObject>();
   const refused = new Map<string, RefusedObject>();
   const diagnostics: Diagnostic[] = [];
+  const unreadable: string[] = [];
   for (const { file, documents } of files) {
     for (const document of documents) {
       if ('object' in document) {
@@ -38,10 +40,7 @@ export function mergeDocuments(
         ),
       );
       if (identity === undefined) {
-        // The file cannot be read at all: what it held before stays.
-        if (document.diagnostics.some(({ code }) => code === 'LAT0003'))
-          for (const [key, object] of lastGood)
-            if (object.origin.file === file && !objects.has(key)) objects.set(key, object);
+        if (document.diagnostics.some(({ code }) => code === 'LAT0003')) unreadable.push(file);
         continue;
       }
       const key = objectKey(identity);
@@ -50,7 +49,15 @@ export function mergeDocuments(
       if (fallback !== undefined) objects.set(key, fallback);
     }
   }
+  // What cannot be read at all keeps what it held before, but for what another file defines now.
+  for (const [key, object] of lastGood)
+    if (!objects.has(key) && unreadable.some((file) => isWithin(file, object.origin.file))) objects.set(key, object);
   return { objects: [...objects.values()], refused: [...refused.values()], diagnostics };
+}
+
+/** Whether `path` is the file, or below the folder (`x/`; the root is `./`). */
+function isWithin(file: string, path: string): boolean {
+  return path === file || file === './' || (file.endsWith('/') && path.startsWith(file));
 }
 
 /** An object that did not change stays the same value, so that nothing is compiled again for it. */

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findStartTime } from '../../src/local/process-table.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 export const program = join(root, 'dist/src/main.js');
@@ -176,6 +177,11 @@ export class TestMesh {
 
 export function newFolder(): string {
   return mkdtempSync(join(tmpdir(), 'lateen-test-'));
+}
+
+/** Whether a process is at work; one that has ended and that nobody has collected yet is not. */
+export function isAlive(pid: number): boolean {
+  return findStartTime(pid) !== undefined;
 }
 
 function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {

@@ -4,18 +4,9 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { request, requestEcho } from '../harness/http.js';
-import { app, eventually, newFolder, TestMesh } from '../harness/mesh.js';
+import { TestMesh, app, eventually, isAlive, newFolder } from '../harness/mesh.js';
 
 const echo = JSON.stringify(app('echo.mjs'));
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe('commands that misbehave', () => {
   let mesh: TestMesh;

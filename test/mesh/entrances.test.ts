@@ -1,7 +1,7 @@
 // The ways in which an application reaches the mesh without redirection.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import net from 'node:net';
+import type net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { exchangeRaw, request, requestEcho, type Echo } from '../harness/http.js';
 import { app, TestMesh } from '../harness/mesh.js';

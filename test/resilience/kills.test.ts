@@ -1,11 +1,10 @@
 // Processes of the mesh are killed without warning, under load: what is left goes on, and what died comes back.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
-import { findStartTime } from '../../src/local/process-table.js';
 import { request, requestEcho, SteadyLoad } from '../harness/http.js';
-import { app, eventually, newFolder, TestMesh } from '../harness/mesh.js';
+import { TestMesh, app, eventually, isAlive, newFolder } from '../harness/mesh.js';
 import { scrape } from '../harness/metrics.js';
 
 const echo = JSON.stringify(app('echo.mjs'));
@@ -40,11 +39,6 @@ const withStubborn = {
   ...files,
   'mesh.yaml': `${files['mesh.yaml']}  stubborn: { command: "trap '' TERM; while :; do sleep 1; done" }\n`,
 };
-
-/** A process that has ended and waits to be collected is not alive. */
-function isAlive(pid: number): boolean {
-  return findStartTime(pid) !== undefined;
-}
 
 describe('kill -9', () => {
   let mesh: TestMesh | undefined;
@@ -191,7 +185,6 @@ describe('kill -9', () => {
 
 /** The shell that watches a supervisor. */
 function guardOf(supervisor: number): number {
-  const { readFileSync } = process.getBuiltinModule('node:fs');
   const found = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .find((pid) => {

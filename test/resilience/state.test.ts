@@ -119,16 +119,16 @@ describe('a mesh whose control plane was killed while it made its authority', ()
   });
 
   it('says what to do where the authority is damaged, and starts nothing', async () => {
-    const mesh = TestMesh.spawn({ 'mesh.yaml': `services: { client: { command: sleep 1000 } }`, '.lateen/.keep': '' });
-    await mesh.exited().catch(() => undefined);
-    await mesh.stop();
-    writeFileSync(join(mesh.directory, '.lateen/authority.pem'), 'rubbish', { mode: 0o600 });
-    const again = TestMesh.spawn({}, { directory: mesh.directory });
-    assert.equal(await again.exited(), 1);
+    const directory = newFolder();
+    const state = new StateFolder(directory);
+    state.create();
+    state.write('authority', 'rubbish');
+    const mesh = TestMesh.spawn({ 'mesh.yaml': 'services: { client: { command: sleep 1000 } }' }, { directory });
+    assert.equal(await mesh.exited(), 1);
     assert.match(
-      again.output,
+      mesh.output,
       /authority\.pem cannot be read: .*; restore the file, or remove it to get a new authority/,
     );
-    await again.close();
+    await mesh.close();
   });
 });

@@ -1,12 +1,10 @@
 // `lateen up`, put together: one supervisor that starts and watches everything else. It holds no traffic and no keys; it
 // knows what should run, what does, and tells both planes whenever that changes.
-import { watch as watchFile } from 'chokidar';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { existsSync, realpathSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { formatDiagnostic, type Diagnostic } from '../../api/diagnostic.js';
 import type { MeshFile } from '../../api/mesh-file.js';
-import { validateMeshFile } from '../../api/validate.js';
 import { cleanUpAfterCrash } from '../../local/crash-cleanup.js';
 import { Guard } from '../../local/guard.js';
 import { assignPorts, assignUpstreams, createPlan, type Plan, type PlannedInstance } from '../../local/plan.js';
@@ -14,11 +12,12 @@ import { PortAllocator } from '../../local/ports.js';
 import { createSocketFolder } from '../../local/socket-folder.js';
 import { StateFolder } from '../../local/state-folder.js';
 import { meshFileName } from '../../sources/directory.js';
-import { messageOf, UserError } from '../../util/errors.js';
+import { UserError } from '../../util/errors.js';
 import { withinTime } from '../../util/within-time.js';
 import { ControlRole } from './control-role.js';
 import { DataRoles } from './data-roles.js';
 import { Instance } from './instance.js';
+import { MeshFileWatch, readMeshFile, whyNotWhileRunning, type ReadMeshFile } from './mesh-file-watch.js';
 import { createMeshState, createRunEntries, writeRunFile, type Published } from './publisher.js';
 import type { UpReporter } from './reporter.js';
 
@@ -38,8 +37,6 @@ const settleWithinMs = 15_000;
 const syncWithinMs = 3000;
 /** How long requests may go on after Ctrl-C. */
 const drainMs = 5000;
-/** How long mesh.yaml must have been left alone before it is read again. */
-const quietMs = 100;
 
 /** Starts a mesh; resolves once everything that can run does. */
 export async function startMesh(options: UpOptions): Promise<RunningMesh> {
@@ -94,8 +91,7 @@ export class RunningMesh {
   #generation = 0;
   #publishing: NodeJS.Immediate | undefined;
   #onSettled: (() => void) | undefined;
-  #reconciling: Promise<void> = Promise.resolve();
-  #stopWatching: () => Promise<void> = async () => undefined;
+  #watch: MeshFileWatch | undefined;
   #isStopping = false;
 
   constructor({ reporter, program, isolate }: UpOptions, directory: string, state: StateFolder, mesh: MeshFile) {
@@ -132,7 +128,11 @@ export class RunningMesh {
     for (const instance of this.#instances.values()) this.#reporter.step(instance.describe());
     this.#data.add([...this.#instances.values()]);
     await this.#settled();
-    this.#watchMeshFile();
+    this.#watch = new MeshFileWatch(join(this.#directory, meshFileName), {
+      onChange: (read) => this.#reconcile(read),
+      onFailure: (reason) =>
+        this.#reporter.problem(`${meshFileName} cannot be watched: ${reason}; restart to take changes of it`),
+    });
     this.#publish();
     await this.#control.synced(this.#sequence, syncWithinMs);
     this.#reporter.ready({
@@ -147,7 +147,7 @@ export class RunningMesh {
     const isFirst = !this.#isStopping;
     this.#isStopping = true;
     if (isFirst) {
-      await this.#stopWatching();
+      await this.#watch?.close();
       // Who only calls others ends first: then nobody is left to see a connection refused.
       const callers = [...this.#instances.values()].filter((instance) => instance.isCaller);
       this.#reporter.step('stopping: waiting for requests under way');
@@ -246,29 +246,9 @@ export class RunningMesh {
 
   // ---- changes of mesh.yaml
 
-  #watchMeshFile(): void {
-    const file = join(this.#directory, meshFileName);
-    const watcher = watchFile(file, { ignoreInitial: true });
-    let timer: NodeJS.Timeout | undefined;
-    const reconcile = () => (this.#reconciling = this.#reconciling.then(() => this.#reconcile(file)));
-    watcher.on('all', () => {
-      clearTimeout(timer);
-      timer = setTimeout(reconcile, quietMs);
-    });
-    watcher.on('error', (error) =>
-      this.#reporter.problem(`${meshFileName} cannot be watched: ${messageOf(error)}; restart to take changes of it`),
-    );
-    this.#stopWatching = async () => {
-      clearTimeout(timer);
-      await watcher.close();
-      await this.#reconciling;
-    };
-  }
-
   /** Makes what runs equal to what the file says; what did not change is not touched, new comes before old. */
-  async #reconcile(file: string): Promise<void> {
+  async #reconcile(read: ReadMeshFile): Promise<void> {
     if (this.#isStopping) return;
-    const read = readMeshFile(file);
     const problems = 'diagnostics' in read ? read.diagnostics : whyNotWhileRunning(this.#mesh, read.mesh);
     this.#meshDiagnostics = problems.map((diagnostic) => ({
       ...diagnostic,
@@ -346,33 +326,6 @@ export class RunningMesh {
       this.#reporter,
     );
   }
-}
-
-function readMeshFile(file: string): ReturnType<typeof validateMeshFile> {
-  try {
-    return validateMeshFile(meshFileName, readFileSync(file, 'utf8'));
-  } catch (error) {
-    return { diagnostics: [meshDiagnostic('', `cannot be read: ${messageOf(error)}`)] };
-  }
-}
-
-/** Changes that only a new start can make. */
-function whyNotWhileRunning(now: MeshFile, wanted: MeshFile): Diagnostic[] {
-  const found: Diagnostic[] = [];
-  if (wanted.meshConfig.trustDomain !== now.meshConfig.trustDomain)
-    found.push(
-      meshDiagnostic(
-        'meshConfig.trustDomain',
-        'cannot change while the mesh runs, because every identity changes with it; stop `lateen up` and start it again',
-      ),
-    );
-  if (JSON.stringify(wanted.control) !== JSON.stringify(now.control))
-    found.push(meshDiagnostic('control', 'cannot change while the mesh runs; stop `lateen up` and start it again'));
-  return found;
-}
-
-function meshDiagnostic(path: string, message: string): Diagnostic {
-  return { severity: 'error', code: 'LAT0006', object: '', file: meshFileName, line: 0, path, message };
 }
 
 function plural(count: number, word: string, words = `${word}s`): string {

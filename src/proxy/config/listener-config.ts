@@ -4,7 +4,7 @@ import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
 import { contentHash } from '../../util/hash.js';
 import { compileJsonFormat, compileTextFormat, type Formatter } from '../../telemetry/access-log/format.js';
 import { HttpFilter } from '../http/http-filter.js';
-import type { AccessLogTarget, HttpEnvironment, HttpSettings } from '../http/manager.js';
+import type { AccessLogTarget, HttpEnvironment, HttpSettings } from '../http/environment.js';
 import { UnsupportedConfig } from '../http/matchers.js';
 import { RouteTable } from '../http/route-table.js';
 import type { FilterChain, FilterChainMatch, NetworkFilter } from '../listener/filter-chain.js';

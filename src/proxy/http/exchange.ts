@@ -6,7 +6,7 @@ import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
 import { answerFor, explainFailure, type Failure } from './failures.js';
-import type { HttpEnvironment, HttpSettings } from './manager.js';
+import type { HttpEnvironment, HttpSettings } from './environment.js';
 import { findHeader, type Headers, type RequestHead, type ResponseHead } from './message.js';
 import type { HttpPool, PoolClient } from './pool.js';
 import type { CompiledRoute, Destination } from './route-table.js';

@@ -4,7 +4,7 @@ import type { ConnectionInfo } from '../listener/connection-info.js';
 import type { Handled, NetworkFilter } from '../listener/filter-chain.js';
 import { Exchange } from './exchange.js';
 import { Http1ServerConnection, type RequestHandler } from './http1/server-connection.js';
-import type { HttpEnvironment, HttpSettings } from './manager.js';
+import type { HttpEnvironment, HttpSettings } from './environment.js';
 import type { RequestHead } from './message.js';
 import { createStack, type Stack } from './stack.js';
 import type { DownstreamStream } from './streams.js';

@@ -70,19 +70,12 @@ export class HttpPool implements ConnectionOwner {
   onFree(connection: Http1ClientConnection): void {
     const pooled = this.#all.get(connection);
     if (pooled === undefined) return;
-    if (this.#draining || Date.now() >= pooled.retireAtMs) {
-      connection.destroy();
+    if (Date.now() < pooled.retireAtMs) {
+      this.#use(pooled);
       return;
     }
-    const client = this.#waiting.shift();
-    if (client !== undefined) {
-      // In a turn of its own: the events of the request before it come first.
-      setImmediate(() => this.#begin(pooled, client));
-      return;
-    }
-    pooled.idleSinceMs = performance.now();
-    this.#idle.push(pooled);
-    this.#stopSweeping ??= sweep({ onTick: (nowMs) => this.#closeAged(nowMs) });
+    connection.destroy();
+    if (this.#connecting < this.#waiting.length) this.#open();
   }
 
   onClosed(connection: Http1ClientConnection): void {
@@ -106,6 +99,23 @@ export class HttpPool implements ConnectionOwner {
   }
 
   // ---- inside
+
+  /** Gives a free connection to a request that waits, also while draining: nobody else would serve it. */
+  #use(pooled: Pooled): void {
+    const client = this.#waiting.shift();
+    if (client !== undefined) {
+      // In a turn of its own: the events of the request before it come first.
+      setImmediate(() => this.#begin(pooled, client));
+      return;
+    }
+    if (this.#draining) {
+      pooled.connection.destroy();
+      return;
+    }
+    pooled.idleSinceMs = performance.now();
+    this.#idle.push(pooled);
+    this.#stopSweeping ??= sweep({ onTick: (nowMs) => this.#closeAged(nowMs) });
+  }
 
   #takeIdle(): Pooled | undefined {
     for (let pooled = this.#idle.pop(); pooled !== undefined; pooled = this.#idle.pop()) {
@@ -145,8 +155,9 @@ export class HttpPool implements ConnectionOwner {
 
   #adopt({ socket, first, peer, expiresAtMs }: Connected): void {
     const connection = new Http1ClientConnection(socket, this, first);
-    this.#all.set(connection, { connection, peer, retireAtMs: expiresAtMs - expiryMarginMs, idleSinceMs: 0 });
-    this.onFree(connection);
+    const pooled = { connection, peer, retireAtMs: expiresAtMs - expiryMarginMs, idleSinceMs: 0 };
+    this.#all.set(connection, pooled);
+    this.#use(pooled); // even where it retires soon: a new one would retire as soon
   }
 
   #closeAged(nowMs: number): void {

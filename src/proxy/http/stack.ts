@@ -11,7 +11,7 @@ import { requestId } from './layers/request-id.js';
 import { changeHeaders } from './layers/change-headers.js';
 import { rewrite } from './layers/rewrite.js';
 import { timeOut } from './layers/time-out.js';
-import type { HttpSettings } from './manager.js';
+import type { HttpSettings } from './environment.js';
 import type { ResponseHead } from './message.js';
 
 /** One concern of a request's path; a layer has only the hooks that it needs. */

@@ -5,7 +5,7 @@ import { unknownParty, type CalledService, type Party } from '../../telemetry/is
 import { connectionLayout, type Series, type SeriesRegistry } from '../../telemetry/series.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
-import type { AccessLogTarget } from '../http/manager.js';
+import type { AccessLogTarget } from '../http/environment.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
 import type { Handled, NetworkFilter } from '../listener/filter-chain.js';
 import type { Connected } from '../tls/connector.js';
