@@ -123,7 +123,8 @@ export class Collector {
   }
 
   #add({ total, last }: Reported, values: readonly number[]): void {
-    if (total.kind === SeriesKind.REQUESTS) this.window.add(total, values, last);
+    if (total.kind === SeriesKind.REQUESTS || total.kind === SeriesKind.CONNECTIONS)
+      this.window.add(total, values, last);
     for (let i = 0; i < last.length; i++) {
       total.values[i]! += values[i]! - last[i]!;
       last[i] = values[i]!;
