@@ -92,7 +92,7 @@ function objectList(objects: readonly ObjectView[]) {
         conditions: [
           { type: 'Accepted', status: accepted ? 'True' : 'False', reason: accepted ? 'Accepted' : 'Invalid', message },
         ],
-        origin: `${object.origin.file}:${object.origin.line}`,
+        origin: object.origin.line > 0 ? `${object.origin.file}:${object.origin.line}` : object.origin.file,
       },
     })),
   };

@@ -14,8 +14,9 @@ import { compileWorkload } from '../compile/compile.js';
 import { findPlaintextWorkloads, findProblems } from '../compile/findings.js';
 import { IstioCertificateService } from '../identity/gen/istio-ca_pb.js';
 import { StateFolder } from '../local/state-folder.js';
+import type { Service } from '../model/service.js';
 import { Store } from '../model/store.js';
-import { DirectorySource, type LastGoodStore } from '../sources/directory.js';
+import { DirectorySource, meshFileName, type LastGoodStore } from '../sources/directory.js';
 import type { SourceState } from '../sources/source.js';
 import { Collector } from '../telemetry/collector.js';
 import { ObservationService } from '../telemetry/gen/observation_pb.js';
@@ -215,8 +216,10 @@ class ControlPlane {
         message: isRefused ? (messages.get(objectKey(object)) ?? '') : 'in force',
       };
     });
+    const named = new Set(inForce.map(({ object }) => objectKey(object)));
     return [
       ...inForce,
+      ...this.#store.snapshot.services.all.map(asServiceObject).filter(({ object }) => !named.has(objectKey(object))),
       ...[...refused].map(([key, object]): ObjectView => ({
         object,
         accepted: false,
@@ -224,6 +227,17 @@ class ControlPlane {
       })),
     ];
   }
+}
+
+/** A service of mesh.yaml as the object that it would be in Kubernetes. */
+function asServiceObject({ name, namespace, ports }: Service): ObjectView {
+  const origin = { file: meshFileName, line: 0 };
+  const spec = { ports: ports.map((port) => ({ name: port.name, port: port.port })) };
+  return {
+    object: { apiVersion: 'v1', kind: 'Service', name, namespace, labels: {}, annotations: {}, spec, origin },
+    accepted: true,
+    message: 'in force',
+  };
 }
 
 async function openAuthority(
