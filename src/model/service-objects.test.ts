@@ -1,3 +1,4 @@
+// What a Service object adds to the services of mesh.yaml, and what is said where the two differ.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { meshConfigSchema } from '../api/mesh-config.js';
