@@ -173,7 +173,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#responseBegun = false;
     this.#bodyPaused = false;
     this.#closeAfterResponse = !head.keepAlive;
-    this.#requestDone = false;
+    this.#requestDone = head.framing === 'none'; // known before it may be answered: the connection is kept then
     this.#decoder.begin(head.framing, head.contentLength);
     const exchange = this.#handler.createExchange(this, head);
     this.#exchange = exchange;
@@ -194,7 +194,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   readonly #onEnd = (): void => {
     this.#callerEnded = true;
     if (this.#exchange === undefined) {
-      this.#outbox.end();
+      this.#linger();
       return;
     }
     this.#closeAfterResponse = true;
@@ -251,8 +251,9 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
       this.#responseChunked = true;
       framing = 'transfer-encoding: chunked\r\n';
     } else this.#closeAfterResponse = true;
-    // An answer before the end of the request: the rest is not worth reading, so the connection cannot be used again.
-    if (endsHere && !this.#requestDone) this.#closeAfterResponse = true;
+    // An answer before the end of the request: the rest is not worth reading, so the connection cannot be used again. As in
+    // Envoy that is announced here, where nobody knows yet whether the answer will take longer than the request.
+    if (!this.#requestDone) this.#closeAfterResponse = true;
     if (this.#closeAfterResponse || this.#draining) {
       this.#closeAfterResponse = true;
       framing += 'connection: close\r\n';
@@ -280,6 +281,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   abort(): void {
     this.#exchange = undefined;
+    this.#lingering = true; // no request begins whose answer could not be sent
+    this.#held = undefined;
     // Without the reset a body that ends with the connection would look complete.
     this.#outbox.flush();
     this.#reset();
@@ -339,6 +342,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   }
 
   onTick(nowMs: number): void {
+    if (this.#lingering) return;
     const { limits } = this.#handler;
     if (this.#headStartedMs !== 0 && nowMs - this.#headStartedMs > limits.headTimeoutMs) {
       this.#refuse(new HttpSyntaxError(408, 'the head of a request took too long'));
@@ -347,7 +351,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     const idleMs = nowMs - this.#lastActivityMs;
     if (this.#exchange !== undefined) {
       if (idleMs > limits.streamIdleTimeoutMs) this.#exchange.onStreamIdle();
-    } else if (idleMs > limits.idleTimeoutMs) this.#outbox.end();
+    } else if (idleMs > limits.idleTimeoutMs) this.#linger();
   }
 }
 
