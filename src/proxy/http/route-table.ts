@@ -82,7 +82,8 @@ export class RouteTable {
   /** @throws UnsupportedConfig where something in it is not understood */
   constructor(configuration: RouteConfiguration) {
     this.name = configuration.name;
-    for (const host of configuration.virtualHosts) this.#add(host);
+    const seen = new Set<string>();
+    for (const host of configuration.virtualHosts) this.#add(host, seen);
     for (const list of [this.#suffixes, this.#prefixes]) list.sort(([a], [b]) => b.length - a.length);
     const hosts = [
       ...this.#exact.values(),
@@ -119,13 +120,14 @@ export class RouteTable {
     return undefined;
   }
 
-  #add(virtualHost: VirtualHost): void {
+  #add(virtualHost: VirtualHost, seen: Set<string>): void {
     const compiled: CompiledVirtualHost = { name: virtualHost.name, routes: virtualHost.routes.map(compileRoute) };
     for (const domain of virtualHost.domains.map((name) => name.toLowerCase())) {
+      if (seen.has(domain)) throw new UnsupportedConfig(`domain ${domain} is in two virtual hosts`);
+      seen.add(domain);
       if (domain === '*') this.#any = compiled;
       else if (domain.startsWith('*')) this.#suffixes.push([domain.slice(1), compiled]);
       else if (domain.endsWith('*')) this.#prefixes.push([domain.slice(0, -1), compiled]);
-      else if (this.#exact.has(domain)) throw new UnsupportedConfig(`domain ${domain} is in two virtual hosts`);
       else this.#exact.set(domain, compiled);
     }
   }
