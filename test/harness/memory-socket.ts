@@ -11,6 +11,7 @@ export class MemorySocket extends Duplex {
   sent = '';
   /** Called after every write. */
   onSent: () => void = () => undefined;
+  #held: (() => void)[] | undefined;
 
   constructor(highWaterMark = 16 * 1024) {
     super({ allowHalfOpen: true, writableHighWaterMark: highWaterMark });
@@ -37,8 +38,19 @@ export class MemorySocket extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.sent += chunk.toString('latin1');
-    done();
+    if (this.#held === undefined) done();
+    else this.#held.push(done);
     this.onSent();
+  }
+
+  /** The other side takes nothing more until the returned function is called. */
+  holdWrites(): () => void {
+    const held: (() => void)[] = [];
+    this.#held = held;
+    return () => {
+      this.#held = undefined;
+      for (const done of held) done();
+    };
   }
 
   override _final(done: () => void): void {

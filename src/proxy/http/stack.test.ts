@@ -492,10 +492,10 @@ describe('back-pressure', () => {
     const through = proxy();
     await through.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${2 * big.length}\r\n\r\n`);
     const server = await through.connect();
-    const [first] = holdWrites(server);
+    const release = server.holdWrites();
     await through.send(big);
     assert.equal(through.caller.isPaused(), true);
-    first();
+    release();
     await settle();
     assert.equal(through.caller.isPaused(), false);
   });
@@ -503,30 +503,12 @@ describe('back-pressure', () => {
     const through = proxy();
     await through.send(get());
     const server = await through.connect();
-    const [first] = holdWrites(through.caller);
+    const release = through.caller.holdWrites();
     server.receive(`HTTP/1.1 200 OK\r\nContent-Length: ${2 * big.length}\r\n\r\n${big}`);
     await settle();
     assert.equal(server.isPaused(), true);
-    first();
+    release();
     await settle();
     assert.equal(server.isPaused(), false);
   });
 });
-
-/** Writes end only when the returned function is called; after that they end at once again. */
-function holdWrites(socket: MemorySocket): [release: () => void] {
-  const held: (() => void)[] = [];
-  let holding = true;
-  const hold = (chunk: Buffer, _encoding: BufferEncoding, done: () => void) => {
-    socket.sent += chunk.toString('latin1');
-    if (holding) held.push(done);
-    else done();
-  };
-  socket._write = hold;
-  return [
-    () => {
-      holding = false;
-      for (const done of held) done();
-    },
-  ];
-}

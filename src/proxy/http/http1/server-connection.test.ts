@@ -1,6 +1,7 @@
 // Holds a caller's connection to what callers rely on: answers in order, an announced end, and bounds on what is held.
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
+import fc from 'fast-check';
 import { MemorySocket, settle } from '../../../../test/harness/memory-socket.js';
 import type { Headers, RequestHead, ResponseHead } from '../message.js';
 import type { DownstreamEvents, DownstreamStream } from '../streams.js';
@@ -104,6 +105,13 @@ const get = (path: string, ...fields: string[]) =>
   `GET ${path} HTTP/1.1\r\nHost: a\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`;
 const post = (path: string, body: string) =>
   `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+const formatted = (kind: string, path: string, body: string) =>
+  kind === 'none'
+    ? get(path)
+    : kind === 'length'
+      ? post(path, body)
+      : `POST ${path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${body === '' ? '' : `${body.length.toString(16)}\r\n${body}\r\n`}0\r\n\r\n`;
+const okText = (body: string) => `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
 const statuses = (text: string) => [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status));
 
 describe('requests', () => {
@@ -144,6 +152,48 @@ describe('requests', () => {
     }
     await settle();
     assert.deepEqual(peer.sent.match(/\/\d$|\/\d(?=HTTP)/g), ['/1', '/2', '/3']);
+  });
+
+  it('are the same wherever they are cut, and are answered in order', async () => {
+    const message = fc.record({
+      kind: fc.constantFrom('none', 'length', 'chunked'),
+      body: fc.string({ unit: fc.constantFrom('a', '\r', '\n', '0'), maxLength: 10 }),
+    });
+    const scenario = fc.tuple(
+      fc.array(message, { minLength: 1, maxLength: 5 }),
+      fc.array(fc.nat(400), { maxLength: 6 }),
+      fc.constantFrom<When>('at begin', 'at end', 'never'),
+    );
+    await fc.assert(
+      fc.asyncProperty(scenario, async ([messages, cuts, when]) => {
+        const expected = messages.map(({ kind, body }, i) => [`/${i}`, kind === 'none' ? '' : body]);
+        const text = messages.map(({ kind, body }, i) => formatted(kind, `/${i}`, body)).join('');
+        const places = [0, ...cuts.map((cut) => cut % text.length).sort((a, b) => a - b), text.length];
+        const { peer, calls } = open(when);
+        for (const [i, place] of places.slice(1).entries()) {
+          peer.receive(text.slice(places[i], place));
+          if (place % 2 === 0) await settle(1);
+        }
+        await settle(2);
+        if (when === 'never')
+          for (let i = 0; i < calls.length; i++) {
+            calls[i]!.answer();
+            await settle(2);
+          }
+        if (when === 'at begin') {
+          // An answer before the end of a request is the last one.
+          const last = messages.findIndex(({ kind, body }) => kind === 'chunked' || (kind === 'length' && body !== ''));
+          assert.equal(statuses(peer.sent).length, last < 0 ? messages.length : last + 1);
+          return;
+        }
+        assert.deepEqual(
+          calls.map(({ head, body }) => [head.path, body]),
+          expected,
+        );
+        assert.equal(peer.sent, expected.map(([path]) => okText(path!)).join(''));
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it('that are pipelined in great number need no deep stack', async () => {
@@ -427,6 +477,39 @@ describe('time', () => {
     assert.equal(calls[0]!.idle, 0);
     connection.onTick(later(4000));
     assert.equal(calls[0]!.idle, 1);
+  });
+});
+
+describe('a caller that reads slowly', () => {
+  const close = get('/', 'Connection: close');
+  const slow = () => {
+    const opened = open('never', (call) => (call.onEnd = () => call.answer('x'.repeat(100_000))));
+    const release = opened.peer.holdWrites();
+    return { ...opened, release };
+  };
+  beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
+  afterEach(() => mock.timers.reset());
+
+  it('gets all of the last answer, and only then the connection is given up', async () => {
+    const { peer, send, release } = slow();
+    await send(close);
+    mock.timers.tick(60_000);
+    assert.equal(peer.destroyed, false, 'the answer is cut off');
+    release();
+    await settle();
+    assert.ok(peer.sent.endsWith('x'.repeat(100_000)));
+    mock.timers.tick(60_000);
+    assert.equal(peer.destroyed, true);
+  });
+
+  it('is given up where it does not read at all', async () => {
+    const { peer, send, connection } = slow();
+    await send(close);
+    connection.onTick(performance.now() + 1000);
+    connection.onTick(performance.now() + 2000);
+    assert.equal(peer.destroyed, false);
+    connection.onTick(performance.now() + 60_000);
+    assert.equal(peer.destroyed, true);
   });
 });
 

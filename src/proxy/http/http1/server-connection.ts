@@ -42,7 +42,7 @@ const mostHeldBytes = 64 * 1024;
 const mostEmptyLines = 2;
 /** A FIN that follows the request this closely means "no more requests"; a later one means that the caller has gone. */
 const halfCloseWithinMs = 100;
-/** How long the rest of a request is read and dropped after an early answer, so that the answer is not lost to a reset. */
+/** How long input is still read and dropped after the last answer has been sent, so that it is not lost to a reset. */
 const lingerMs = 2000;
 const emptyLine = Buffer.from('\r\n\r\n');
 
@@ -69,6 +69,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   #headEnd = 0;
   /** Set when nothing more is expected: input is dropped until the connection ends. */
   #lingering = false;
+  /** Bytes that the caller had not taken at the last tick, once nothing but the rest of an answer is to be sent. */
+  #leftToSend = 0;
   #callerEnded = false;
   #closed = false;
   #lastActivityMs = performance.now();
@@ -120,8 +122,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   // ---- input
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#lastActivityMs = performance.now();
     if (this.#lingering) return;
+    this.#lastActivityMs = performance.now();
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
     this.#read();
   };
@@ -321,13 +323,13 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     if (this.#held !== undefined) setImmediate(() => this.#read());
   }
 
-  /** Sends our FIN, and reads on for a while only to drop it. */
+  /** Sends what is left and our FIN, however slowly the caller takes it, and reads on for a while only to drop it. */
   #linger(): void {
     this.#lingering = true;
     this.#held = undefined;
     this.#outbox.end();
     this.#socket.resume();
-    setTimeout(() => this.#socket.destroy(), lingerMs).unref();
+    this.#socket.once('finish', () => setTimeout(() => this.#socket.destroy(), lingerMs).unref());
   }
 
   #detach(): void {
@@ -342,8 +344,14 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   }
 
   onTick(nowMs: number): void {
-    if (this.#lingering) return;
     const { limits } = this.#handler;
+    if (this.#lingering) {
+      const { writableLength } = this.#socket;
+      if (writableLength !== this.#leftToSend) this.#lastActivityMs = nowMs;
+      else if (nowMs - this.#lastActivityMs > limits.streamIdleTimeoutMs) this.#socket.destroy();
+      this.#leftToSend = writableLength;
+      return;
+    }
     if (this.#headStartedMs !== 0 && nowMs - this.#headStartedMs > limits.headTimeoutMs) {
       this.#refuse(new HttpSyntaxError(408, 'the head of a request took too long'));
       return;
