@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
 import fc from 'fast-check';
+import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import { RouteConfigurationSchema } from '../../xds/messages.js';
 import { UnsupportedConfig, type RoutedRequest } from './matchers.js';
 import { pickDestination, RouteTable, type ForwardAction, type RedirectTo } from './route-table.js';
@@ -168,6 +169,7 @@ describe('what is not understood is refused', () => {
     ['a cluster named by a header', { route: { clusterHeader: 'x' } }],
     ['mirroring', { route: { cluster: 'c', requestMirrorPolicies: [{ cluster: 'd' }] } }],
     ['retries', { route: { cluster: 'c', retryPolicy: {} } }],
+    ['cross-origin rules', { route: { cluster: 'c', cors: {} } }],
     ['hashing', { route: { cluster: 'c', hashPolicy: [{ header: { headerName: 'x' } }] } }],
     ['a host taken from a header', { route: { cluster: 'c', hostRewriteHeader: 'x' } }],
     ['a redirect that rewrites a prefix', { redirect: { prefixRewrite: '/x' } }],
@@ -183,6 +185,15 @@ describe('what is not understood is refused', () => {
       assert.throws(() => tableOf({ name: 'a', domains: ['*'], routes: [json] }), UnsupportedConfig);
     });
 });
+
+for (const host of [
+  { requireTls: 'ALL' },
+  { retryPolicy: {} },
+  { requestMirrorPolicies: [{ cluster: 'd' }] },
+  { cors: {} },
+])
+  it(`a virtual host with ${Object.keys(host)[0]} is refused`, () =>
+    assert.throws(() => tableOf({ name: 'a', domains: ['*'], ...host } as JsonObject), UnsupportedConfig));
 
 describe('weights', () => {
   const weighted = (...weights: number[]) =>
@@ -272,6 +283,47 @@ describe('forwarding', () => {
     );
     assert.equal(forwardOf({}).destinations[0]!.authority, undefined);
   });
+});
+
+describe('header changes', () => {
+  const set = (value: string) => ({
+    requestHeadersToAdd: [{ header: { key: 'x', value } }],
+    responseHeadersToRemove: [`${value}-out`],
+  });
+  const changedBy = (route: JsonObject, host: JsonObject, all: JsonObject): [string[], string[]] => {
+    const virtualHosts = [{ name: 'a', domains: ['*'], routes: [{ match: { prefix: '/' }, ...route }], ...host }];
+    const { action } = new RouteTable(fromJson(RouteConfigurationSchema, { virtualHosts, ...all })).findRoute(
+      request('/'),
+    )!;
+    const onRequest: string[] = [];
+    const onResponse = ['destination-out', '', 'route-out', '', 'host-out', '', 'all-out', ''];
+    const record = {} as AccessRecord;
+    if (action.kind === 'redirect') action.responseHeaders?.(onResponse, record);
+    else {
+      action.destinations[0]!.requestHeaders?.(onRequest, record);
+      action.destinations[0]!.responseHeaders?.(onResponse, record);
+    }
+    return [onRequest, onResponse];
+  };
+  const clusters = [{ name: 'c', weight: 1, ...set('destination') }];
+
+  it('of destination, route, virtual host and all are done in this order', () =>
+    assert.deepEqual(
+      changedBy({ route: { weightedClusters: { clusters } }, ...set('route') }, set('host'), set('all')),
+      [['x', 'destination', 'x', 'route', 'x', 'host', 'x', 'all'], []],
+    ));
+  it('of the virtual host alone are done', () =>
+    assert.deepEqual(changedBy({ route: { cluster: 'c' } }, set('host'), {})[0], ['x', 'host']));
+  it('of all scopes are done to redirects', () =>
+    assert.deepEqual(changedBy({ redirect: {}, ...set('route') }, set('host'), set('all'))[1], [
+      'destination-out',
+      '',
+    ]));
+  it('in the other order are refused', () =>
+    assert.throws(
+      () => changedBy({ route: { cluster: 'c' } }, {}, { mostSpecificHeaderMutationsWins: true }),
+      UnsupportedConfig,
+    ));
 });
 
 describe('rewriting a path', () => {
