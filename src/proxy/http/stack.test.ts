@@ -4,11 +4,12 @@ import { afterEach, describe, it, mock } from 'node:test';
 import { fromJson, type JsonObject } from '@bufbuild/protobuf';
 import { MemorySocket, settle } from '../../../test/harness/memory-socket.js';
 import type { AccessRecord } from '../../telemetry/access-log/record.js';
-import { unknownParty } from '../../telemetry/istio-labels.js';
-import { requestLayout, SeriesRegistry } from '../../telemetry/series.js';
+import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
+import { requestLayout, SeriesRegistry, type Series } from '../../telemetry/series.js';
 import { RouteConfigurationSchema } from '../../xds/messages.js';
 import { Cluster } from '../cluster/cluster.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
+import type { Listener } from '../listener/listener.js';
 import type { Connector, ConnectOutcome } from '../tls/connector.js';
 import type { HttpEnvironment, HttpSettings } from './environment.js';
 import { HttpFilter } from './http-filter.js';
@@ -24,6 +25,9 @@ interface Options {
   /** Clusters that are there, each with one endpoint where true. */
   readonly clusters?: Readonly<Record<string, boolean>>;
   readonly random?: () => number;
+  /** The listener of this proxy to which all clusters lead. */
+  readonly internalListener?: string;
+  readonly self?: Party;
 }
 
 const callers: MemorySocket[] = [];
@@ -38,6 +42,8 @@ function proxy(options: Options = {}) {
   const pending: ((outcome: ConnectOutcome) => void)[] = [];
   const logged: AccessRecord[] = [];
   const registry = new SeriesRegistry();
+  const accepted: (string | undefined)[] = [];
+  const listener = { accept: (_: unknown, first?: Buffer) => accepted.push(first?.toString()) } as unknown as Listener;
   const connector = {
     connect: (_: unknown, done: (outcome: ConnectOutcome) => void) => {
       pending.push(done);
@@ -56,7 +62,7 @@ function proxy(options: Options = {}) {
           balancer: 'round-robin',
           service: { host: `${name}.example`, name, namespace: 'shop' },
           provenance: undefined,
-          internalListener: undefined,
+          internalListener: options.internalListener,
           endpoints: hasEndpoint ? [endpoint] : [],
           transports: [],
         },
@@ -81,8 +87,8 @@ function proxy(options: Options = {}) {
   const environment: HttpEnvironment = {
     routes: () => (routes === null ? undefined : table),
     findCluster: (name) => clusters.get(name),
-    findListener: () => undefined,
-    self: () => unknownParty,
+    findListener: (name) => (name === 'inner' ? listener : undefined),
+    self: () => options.self ?? unknownParty,
     registry,
     accessLogs: [{ format: (record) => (logged.push(record), ''), write: () => undefined }],
     random: options.random ?? (() => 0),
@@ -106,6 +112,8 @@ function proxy(options: Options = {}) {
     logged,
     registry,
     clusters,
+    /** What arrived first on connections that the inner listener took. */
+    accepted,
     /** What the caller gets for what it sends, while nobody else does anything. */
     send: async (text: string): Promise<string> => {
       const before = caller.sent.length;
@@ -126,10 +134,20 @@ function proxy(options: Options = {}) {
       await settle();
     },
     requests: () =>
-      registry.all
-        .filter(({ name, labels }) => name === '' && labels.length > 0)
-        .map(({ labels, values }) => [labels[labels.indexOf('response_code') + 1], values[requestLayout.count]]),
+      requestSeries(registry).map(({ labels, values }) => [
+        labelsOf(labels)['response_code'],
+        values[requestLayout.count],
+      ]),
+    labels: () => requestSeries(registry).map(({ labels }) => labelsOf(labels)),
   };
+}
+
+function requestSeries(registry: SeriesRegistry): Series[] {
+  return registry.all.filter(({ name, labels }) => name === '' && labels.length > 0);
+}
+
+function labelsOf(labels: readonly string[]): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(labels.flatMap((name, i) => (i % 2 === 0 ? [[name, labels[i + 1]]] : [])));
 }
 
 type Proxy = ReturnType<typeof proxy>;
@@ -472,6 +490,80 @@ describe('the timeout of a route', () => {
     mock.timers.tick(1e9);
     await settle();
     assert.equal(through.caller.sent, '');
+  });
+});
+
+describe('a CONNECT', () => {
+  const routes = [{ match: { connectMatcher: {} }, route: { cluster: 'c' } }];
+  const settings = { takesConnect: true };
+  const connect = 'CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n';
+  it('goes on in the listener of what was called, with the bytes that came along', async () => {
+    const through = proxy({ routes, settings, internalListener: 'inner' });
+    assert.equal(await through.send(`${connect}hello`), 'HTTP/1.1 200 OK\r\n\r\n');
+    assert.deepEqual([through.accepted, through.logged.length], [['hello'], 1]);
+    assert.deepEqual(through.requests(), [], 'it is counted where it goes on');
+  });
+  it('to a listener that is not there is 503 NC', async () => {
+    const through = proxy({ routes, settings, internalListener: 'other' });
+    assert.match(await through.send(connect), /^HTTP\/1\.1 503 /);
+    assert.equal(through.logged[0]!.responseFlags, 'NC');
+  });
+});
+
+describe('the record', () => {
+  const self: Party = {
+    ...unknownParty,
+    workload: 'me',
+    namespace: 'shop',
+    principal: 'spiffe://me',
+    canonicalService: 'me',
+  };
+  it('of a call that leaves says who calls what', async () => {
+    const { through } = await answered(ok('hello'), { self });
+    const [labels] = through.labels();
+    assert.deepEqual(
+      [
+        labels!['reporter'],
+        labels!['source_workload'],
+        labels!['destination_service'],
+        labels!['destination_workload'],
+      ],
+      ['source', 'me', 'c.example', 'unknown'],
+    );
+    assert.equal(labels!['source_principal'], 'unknown', 'over plaintext no certificate was shown');
+  });
+  it('of a call to nothing known has the host for the service', async () => {
+    const through = proxy({ self, domains: ['b'] });
+    await through.send(get());
+    assert.equal(through.labels()[0]!['destination_service'], 'shop');
+  });
+  it('of a call that arrives says who calls us', async () => {
+    const source: Party = { ...unknownParty, workload: 'caller', principal: 'spiffe://caller' };
+    const info = { source, security: 'mutual_tls' } as const;
+    const { through } = await answered(ok(), { self, info, settings: { direction: 'inbound' } });
+    const [labels] = through.labels();
+    assert.deepEqual(
+      [
+        labels!['reporter'],
+        labels!['source_principal'],
+        labels!['destination_principal'],
+        labels!['destination_workload'],
+      ],
+      ['destination', 'spiffe://caller', 'spiffe://me', 'me'],
+    );
+    assert.equal(labels!['connection_security_policy'], 'mutual_tls');
+  });
+  it('counts bytes with heads, of both sides', async () => {
+    const through = proxy();
+    const request = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc';
+    await through.send(request);
+    (await through.connect()).receive(ok('hello'));
+    await settle();
+    const [{ values }] = requestSeries(through.registry) as [Series];
+    assert.equal(values[requestLayout.requestBytesSum], request.length);
+    assert.equal(values[requestLayout.responseBytesSum], through.caller.sent.length);
+    const [logged] = through.logged;
+    assert.deepEqual([logged!.bytesReceived, logged!.bytesSent, logged!.upstreamCluster], [3, 5, 'c']);
   });
 });
 
