@@ -240,3 +240,16 @@ describe('back-pressure', () => {
     assert.equal(server.isPaused(), false);
   });
 });
+
+it('a caller that goes while its request waits to be sent once more leaves nothing behind', async () => {
+  const { through } = await answered(ok());
+  await through.send(get());
+  through.servers[0]!.receiveEnd(); // the connection was stale: another one is opened
+  await settle();
+  const pool = through.clusters.get('c')!.endpoints[0]!.httpPool([]);
+  const cancel = mock.method(pool, 'cancel');
+  through.caller.destroy(new Error('ECONNRESET'));
+  await settle();
+  assert.equal(cancel.mock.callCount(), 1);
+  assert.equal((await through.connect()).sent, '');
+});

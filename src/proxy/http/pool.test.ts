@@ -42,8 +42,8 @@ class Client implements PoolClient {
   cancel(): void {
     if (!this.isWaiting) return;
     this.cancelled = true;
-    if (this.#stream !== undefined) this.#stream.cancel();
-    else this.#pool.cancel(this);
+    this.#stream?.cancel();
+    this.#pool.cancel(this);
   }
 
   onConnected(): void {
