@@ -29,7 +29,7 @@ import {
   type HttpConnectionManager,
   type Listener as ListenerMessage,
 } from '../../xds/messages.js';
-import { durationMs } from './duration.js';
+import { timeLimitMs } from './duration.js';
 
 /** What the running parts of a listener need. */
 export interface ListenerFactory
@@ -60,7 +60,7 @@ export function readListener(listener: ListenerMessage, factory: ListenerFactory
     direction,
     inspectsTls: inspectors.has('tls'),
     inspectsHttp: inspectors.has('http'),
-    inspectionTimeoutMs: durationMs(listener.listenerFiltersTimeout) ?? 15_000,
+    inspectionTimeoutMs: timeLimitMs(listener.listenerFiltersTimeout, 15_000),
     chains: [
       ...listener.filterChains,
       ...(listener.defaultFilterChain === undefined ? [] : [listener.defaultFilterChain]),
@@ -131,7 +131,7 @@ function readFilter(
     if (tcp.clusterSpecifier.case !== 'cluster') throw new UnsupportedConfig('a TCP proxy can have one cluster only');
     const environment: TcpEnvironment = { ...factory, accessLogs: readAccessLogs(tcp.accessLog, factory) };
     return new TcpFilter(
-      { direction, cluster: tcp.clusterSpecifier.value, idleTimeoutMs: durationMs(tcp.idleTimeout) ?? 3_600_000 },
+      { direction, cluster: tcp.clusterSpecifier.value, idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000) },
       environment,
     );
   }
@@ -171,9 +171,9 @@ function readSettings(manager: HttpConnectionManager, direction: HttpSettings['d
     limits: {
       bytes: (manager.maxRequestHeadersKb ?? 60) * 1024,
       fields: manager.commonHttpProtocolOptions?.maxHeadersCount ?? 100,
-      headTimeoutMs: durationMs(manager.requestHeadersTimeout) || Infinity,
-      idleTimeoutMs: durationMs(manager.commonHttpProtocolOptions?.idleTimeout) ?? 3_600_000,
-      streamIdleTimeoutMs: durationMs(manager.streamIdleTimeout) ?? 300_000,
+      headTimeoutMs: timeLimitMs(manager.requestHeadersTimeout, Infinity),
+      idleTimeoutMs: timeLimitMs(manager.commonHttpProtocolOptions?.idleTimeout, 3_600_000),
+      streamIdleTimeoutMs: timeLimitMs(manager.streamIdleTimeout, 300_000),
     },
     authority: readAuthority(manager),
     normalizePath: manager.normalizePath === true,

@@ -259,8 +259,8 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   }
 
   #dropUpstream(): void {
-    if (this.#upstream !== undefined) this.#upstream.cancel();
-    else this.pool?.cancel(this);
+    this.#upstream?.cancel();
+    this.pool?.cancel(this); // it may wait for a second connection after the first one was stale
     this.#upstream = undefined;
   }
 

@@ -131,8 +131,9 @@ export class HttpPool implements ConnectionOwner {
       return;
     }
     if (!pooled.connection.isIdle) {
-      // It ended between being freed and being used.
-      this.dispatch(client);
+      // It ended between being freed and being used. A server that ends a new one would end the next one too.
+      if (pooled.connection.wasUsed) this.dispatch(client);
+      else client.onUpstreamFailure({ kind: 'connect', reason: 'the connection was closed as soon as it was open' });
       return;
     }
     client.onConnected(pooled.peer);

@@ -68,6 +68,12 @@ export interface CompiledVirtualHost {
   readonly routes: readonly CompiledRoute[];
 }
 
+/** Header changes of a scope and those around it: route, then virtual host, then route configuration. */
+interface ScopeChanges {
+  readonly request: HeaderChange | undefined;
+  readonly response: HeaderChange | undefined;
+}
+
 /** All routes of one name. */
 export class RouteTable {
   readonly name: string;
@@ -82,7 +88,11 @@ export class RouteTable {
   /** @throws UnsupportedConfig where something in it is not understood */
   constructor(configuration: RouteConfiguration) {
     this.name = configuration.name;
-    for (const host of configuration.virtualHosts) this.#add(host);
+    if (configuration.mostSpecificHeaderMutationsWins)
+      throw new UnsupportedConfig('the narrowest header changes cannot be done last');
+    const changes = changesOf(configuration, { request: undefined, response: undefined });
+    const seen = new Set<string>();
+    for (const host of configuration.virtualHosts) this.#add(host, changesOf(host, changes), seen);
     for (const list of [this.#suffixes, this.#prefixes]) list.sort(([a], [b]) => b.length - a.length);
     const hosts = [
       ...this.#exact.values(),
@@ -119,26 +129,44 @@ export class RouteTable {
     return undefined;
   }
 
-  #add(virtualHost: VirtualHost): void {
-    const compiled: CompiledVirtualHost = { name: virtualHost.name, routes: virtualHost.routes.map(compileRoute) };
-    for (const domain of virtualHost.domains.map((name) => name.toLowerCase())) {
+  #add(virtualHost: VirtualHost, changes: ScopeChanges, seen: Set<string>): void {
+    const { name, requireTls, retryPolicy, requestMirrorPolicies, cors } = virtualHost;
+    if (requireTls !== 0 || retryPolicy !== undefined || requestMirrorPolicies.length > 0 || cors !== undefined)
+      throw new UnsupportedConfig(`virtual host ${name} redirects to TLS, retries, mirrors or has cross-origin rules`);
+    const routes = virtualHost.routes.map((route) => compileRoute(route, changes));
+    const compiled: CompiledVirtualHost = { name, routes };
+    for (const domain of virtualHost.domains.map((text) => text.toLowerCase())) {
+      if (seen.has(domain)) throw new UnsupportedConfig(`domain ${domain} is in two virtual hosts`);
+      seen.add(domain);
       if (domain === '*') this.#any = compiled;
       else if (domain.startsWith('*')) this.#suffixes.push([domain.slice(1), compiled]);
       else if (domain.endsWith('*')) this.#prefixes.push([domain.slice(0, -1), compiled]);
-      else if (this.#exact.has(domain)) throw new UnsupportedConfig(`domain ${domain} is in two virtual hosts`);
       else this.#exact.set(domain, compiled);
     }
   }
 }
 
-function compileRoute(route: Route): CompiledRoute {
+/** The changes of one scope, then those of the scopes around it. */
+function changesOf(scope: RouteConfiguration | VirtualHost | Route, outer: ScopeChanges): ScopeChanges {
+  return {
+    request: joinHeaderChanges(
+      compileHeaderChanges(scope.requestHeadersToAdd, scope.requestHeadersToRemove),
+      outer.request,
+    ),
+    response: joinHeaderChanges(
+      compileHeaderChanges(scope.responseHeadersToAdd, scope.responseHeadersToRemove),
+      outer.response,
+    ),
+  };
+}
+
+function compileRoute(route: Route, outer: ScopeChanges): CompiledRoute {
   if (route.match === undefined) throw new UnsupportedConfig(`route ${route.name} has no match`);
-  const requestHeaders = compileHeaderChanges(route.requestHeadersToAdd, route.requestHeadersToRemove);
-  const responseHeaders = compileHeaderChanges(route.responseHeadersToAdd, route.responseHeadersToRemove);
+  const { request, response } = changesOf(route, outer);
   return {
     name: route.name,
     matches: compileMatch(route.match),
-    action: compileAction(route, requestHeaders, responseHeaders),
+    action: compileAction(route, request, response),
     provenance: findProvenance(route.metadata),
   };
 }
@@ -223,6 +251,7 @@ function compileForward(
     throw new UnsupportedConfig(`host rewrite ${host.case} is not supported`);
   if (action.requestMirrorPolicies.length > 0 || action.retryPolicy !== undefined || action.hashPolicy.length > 0)
     throw new UnsupportedConfig('mirroring, retries and hash policies of routes are not supported');
+  if (action.cors !== undefined) throw new UnsupportedConfig('cross-origin rules of routes are not supported');
   const authority = host.case === undefined ? undefined : host.value;
   const destinations = destinationsOf(action).map((weight): Destination => ({
     cluster: weight.name,

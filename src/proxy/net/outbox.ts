@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 
 /** Bodies up to this size are copied behind the head instead of being written on their own. */
 const smallChunk = 4096;
-/** Above this many bytes on their way out, whoever produces them is asked to wait. */
-const highWater = 64 * 1024;
+/** Above this many bytes on their way out, whoever produces them is asked to wait, at the least. */
+const leastHighWater = 64 * 1024;
 
 const dirty: Outbox[] = [];
 
@@ -17,6 +17,11 @@ function flushAll(): void {
 
 export class Outbox {
   readonly #socket: Socket;
+  /**
+   * Twice what the socket itself asks to wait for: then either it has asked already or the next flush makes it, and only
+   * a socket that has asked tells by `drain` that there is room again.
+   */
+  readonly #highWater: number;
   /** Text (bytes as latin1) that follows `#parts`. */
   #text = '';
   #parts: (string | Buffer)[] = [];
@@ -26,6 +31,7 @@ export class Outbox {
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    this.#highWater = Math.max(leastHighWater, 2 * socket.writableHighWaterMark);
   }
 
   /** Writes text whose characters are bytes. */
@@ -48,7 +54,7 @@ export class Outbox {
 
   /** Whether more may be produced now; after false the socket's `drain` event says when. */
   get hasRoom(): boolean {
-    return this.#waitingBytes + this.#socket.writableLength < highWater;
+    return this.#waitingBytes + this.#socket.writableLength < this.#highWater;
   }
 
   /** Sends our FIN after everything written so far. */

@@ -50,7 +50,6 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   #requests = 0;
   #answered = false;
   #ended = false;
-  #closed = false;
   /** Set while the last bytes of an answer are looked at. */
   #complete: CompleteAnswer | undefined;
   /** Monotonic time after which an idle connection is not used any more. */
@@ -72,8 +71,14 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     if (socket.readableEnded) socket.destroy(); // it ended before anybody listened
   }
 
+  /** Whether a request may begin. False as soon as the end is known: `close` comes later in the turn, after other requests. */
   get isIdle(): boolean {
-    return this.#events === undefined && !this.#closed;
+    return this.#events === undefined && !this.#socket.destroyed;
+  }
+
+  /** Whether it ever carried a request. */
+  get wasUsed(): boolean {
+    return this.#requests > 0;
   }
 
   /** Sends the head of a request; body and answer follow by events. */
@@ -219,7 +224,6 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   };
 
   readonly #onClose = (): void => {
-    this.#closed = true;
     if (this.#events !== undefined) this.#fail({ kind: 'lost', reset: false });
     this.#owner.onClosed(this);
   };

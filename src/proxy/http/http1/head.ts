@@ -63,6 +63,7 @@ const hopByHop = new Set([
 /** Lower-case forms of header names that were seen and found valid; bounded, because peers choose names. */
 const knownNames = new Map<string, string>();
 const mostKnownNames = 2000;
+const longestKnownName = 64;
 
 /** Parses the head of a request, given as text of bytes without the empty line at its end. */
 export function parseRequestHead(text: string, limits: HeadLimits): RequestHead & ConnectionOptions {
@@ -270,8 +271,11 @@ function nameOf(raw: string): string {
   const known = knownNames.get(raw);
   if (known !== undefined) return known;
   if (!token.test(raw)) throw new HttpSyntaxError(400, 'header name is malformed');
-  const name = raw.toLowerCase();
-  if (knownNames.size < mostKnownNames) knownNames.set(raw, name);
+  if (raw.length > longestKnownName || knownNames.size >= mostKnownNames) return raw.toLowerCase();
+  // A copy: a slice would keep the whole head in memory.
+  const copy = Buffer.from(raw, 'latin1').toString('latin1');
+  const name = copy.toLowerCase();
+  knownNames.set(copy, name);
   return name;
 }
 

@@ -42,7 +42,7 @@ const mostHeldBytes = 64 * 1024;
 const mostEmptyLines = 2;
 /** A FIN that follows the request this closely means "no more requests"; a later one means that the caller has gone. */
 const halfCloseWithinMs = 100;
-/** How long the rest of a request is read and dropped after an early answer, so that the answer is not lost to a reset. */
+/** How long input is still read and dropped after the last answer has been sent, so that it is not lost to a reset. */
 const lingerMs = 2000;
 const emptyLine = Buffer.from('\r\n\r\n');
 
@@ -69,6 +69,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   #headEnd = 0;
   /** Set when nothing more is expected: input is dropped until the connection ends. */
   #lingering = false;
+  /** Bytes that the caller had not taken at the last tick, once nothing but the rest of an answer is to be sent. */
+  #leftToSend = 0;
   #callerEnded = false;
   #closed = false;
   #lastActivityMs = performance.now();
@@ -120,8 +122,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   // ---- input
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#lastActivityMs = performance.now();
     if (this.#lingering) return;
+    this.#lastActivityMs = performance.now();
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
     this.#read();
   };
@@ -173,7 +175,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#responseBegun = false;
     this.#bodyPaused = false;
     this.#closeAfterResponse = !head.keepAlive;
-    this.#requestDone = false;
+    this.#requestDone = head.framing === 'none'; // known before it may be answered: the connection is kept then
     this.#decoder.begin(head.framing, head.contentLength);
     const exchange = this.#handler.createExchange(this, head);
     this.#exchange = exchange;
@@ -194,7 +196,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   readonly #onEnd = (): void => {
     this.#callerEnded = true;
     if (this.#exchange === undefined) {
-      this.#outbox.end();
+      this.#linger();
       return;
     }
     this.#closeAfterResponse = true;
@@ -251,8 +253,9 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
       this.#responseChunked = true;
       framing = 'transfer-encoding: chunked\r\n';
     } else this.#closeAfterResponse = true;
-    // An answer before the end of the request: the rest is not worth reading, so the connection cannot be used again.
-    if (endsHere && !this.#requestDone) this.#closeAfterResponse = true;
+    // An answer before the end of the request: the rest is not worth reading, so the connection cannot be used again. As in
+    // Envoy that is announced here, where nobody knows yet whether the answer will take longer than the request.
+    if (!this.#requestDone) this.#closeAfterResponse = true;
     if (this.#closeAfterResponse || this.#draining) {
       this.#closeAfterResponse = true;
       framing += 'connection: close\r\n';
@@ -280,6 +283,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   abort(): void {
     this.#exchange = undefined;
+    this.#lingering = true; // no request begins whose answer could not be sent
+    this.#held = undefined;
     // Without the reset a body that ends with the connection would look complete.
     this.#outbox.flush();
     this.#reset();
@@ -318,13 +323,13 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     if (this.#held !== undefined) setImmediate(() => this.#read());
   }
 
-  /** Sends our FIN, and reads on for a while only to drop it. */
+  /** Sends what is left and our FIN, however slowly the caller takes it, and reads on for a while only to drop it. */
   #linger(): void {
     this.#lingering = true;
     this.#held = undefined;
     this.#outbox.end();
     this.#socket.resume();
-    setTimeout(() => this.#socket.destroy(), lingerMs).unref();
+    this.#socket.once('finish', () => setTimeout(() => this.#socket.destroy(), lingerMs).unref());
   }
 
   #detach(): void {
@@ -340,6 +345,13 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   onTick(nowMs: number): void {
     const { limits } = this.#handler;
+    if (this.#lingering) {
+      const { writableLength } = this.#socket;
+      if (writableLength !== this.#leftToSend) this.#lastActivityMs = nowMs;
+      else if (nowMs - this.#lastActivityMs > limits.streamIdleTimeoutMs) this.#socket.destroy();
+      this.#leftToSend = writableLength;
+      return;
+    }
     if (this.#headStartedMs !== 0 && nowMs - this.#headStartedMs > limits.headTimeoutMs) {
       this.#refuse(new HttpSyntaxError(408, 'the head of a request took too long'));
       return;
@@ -347,7 +359,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     const idleMs = nowMs - this.#lastActivityMs;
     if (this.#exchange !== undefined) {
       if (idleMs > limits.streamIdleTimeoutMs) this.#exchange.onStreamIdle();
-    } else if (idleMs > limits.idleTimeoutMs) this.#outbox.end();
+    } else if (idleMs > limits.idleTimeoutMs) this.#linger();
   }
 }
 

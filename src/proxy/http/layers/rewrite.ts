@@ -1,4 +1,5 @@
 // Changes path and authority as the route says, and remembers the path that was asked for.
+import { setHeader } from '../message.js';
 import type { Layer } from '../stack.js';
 
 export const rewrite: Layer = {
@@ -9,7 +10,7 @@ export const rewrite: Layer = {
       exchange.originalPath = request.path;
       request.path = action.rewritePath(request.path);
       if (request.path[0] !== '/') request.path = `/${request.path}`;
-      request.headers.push('x-envoy-original-path', exchange.originalPath);
+      setHeader(request.headers, 'x-envoy-original-path', exchange.originalPath); // in place of what a caller claims
     }
     if (destination?.authority !== undefined) request.authority = destination.authority;
     return true;

@@ -1,0 +1,175 @@
+// A proxy between a caller and a server that exist only in memory, both in the hands of the test.
+import assert from 'node:assert/strict';
+import { fromJson, type JsonObject } from '@bufbuild/protobuf';
+import { MemorySocket, settle } from './memory-socket.js';
+import type { AccessRecord } from '../../src/telemetry/access-log/record.js';
+import { unknownParty, type Party } from '../../src/telemetry/istio-labels.js';
+import { requestLayout, SeriesRegistry, type Series } from '../../src/telemetry/series.js';
+import { RouteConfigurationSchema } from '../../src/xds/messages.js';
+import { Cluster } from '../../src/proxy/cluster/cluster.js';
+import type { ConnectionInfo } from '../../src/proxy/listener/connection-info.js';
+import type { Listener } from '../../src/proxy/listener/listener.js';
+import type { Connector, ConnectOutcome } from '../../src/proxy/tls/connector.js';
+import type { HttpEnvironment, HttpSettings } from '../../src/proxy/http/environment.js';
+import { HttpFilter } from '../../src/proxy/http/http-filter.js';
+import { RouteTable } from '../../src/proxy/http/route-table.js';
+
+export interface ProxyOptions {
+  readonly settings?: Partial<HttpSettings>;
+  readonly info?: Partial<ConnectionInfo>;
+  /** Undefined: one route to the cluster `c`; null: no routes have arrived. */
+  readonly routes?: JsonObject[] | null;
+  readonly domains?: string[];
+  /** Clusters that are there, each with one endpoint where true. */
+  readonly clusters?: Readonly<Record<string, boolean>>;
+  readonly random?: () => number;
+  /** The listener of this proxy to which all clusters lead. */
+  readonly internalListener?: string;
+  readonly self?: Party;
+}
+
+const callers: MemorySocket[] = [];
+/** Ends what is still under way, timers included. */
+export function closeProxies(): void {
+  for (const caller of callers.splice(0)) caller.destroy();
+}
+
+/** A proxy between a caller and a server, both in the hands of the test. */
+export function proxy(options: ProxyOptions = {}) {
+  const caller = new MemorySocket();
+  callers.push(caller);
+  const servers: MemorySocket[] = [];
+  const pending: ((outcome: ConnectOutcome) => void)[] = [];
+  const logged: AccessRecord[] = [];
+  const registry = new SeriesRegistry();
+  const accepted: (string | undefined)[] = [];
+  const listener = { accept: (_: unknown, first?: Buffer) => accepted.push(first?.toString()) } as unknown as Listener;
+  const connector = {
+    connect: (_: unknown, done: (outcome: ConnectOutcome) => void) => {
+      pending.push(done);
+      return () => undefined;
+    },
+  } as unknown as Connector;
+  const endpoint = { address: '10.0.0.1', port: 80, weight: 1, transportLabels: {}, workloadSummary: undefined };
+  const clusters = new Map(
+    Object.entries(options.clusters ?? { c: true }).map(([name, hasEndpoint]) => [
+      name,
+      new Cluster(
+        {
+          name,
+          edsName: undefined,
+          connectTimeoutMs: 1000,
+          balancer: 'round-robin',
+          service: { host: `${name}.example`, name, namespace: 'shop' },
+          provenance: undefined,
+          internalListener: options.internalListener,
+          endpoints: hasEndpoint ? [endpoint] : [],
+          transports: [],
+        },
+        connector,
+        () => 0,
+      ),
+    ]),
+  );
+  const routes = options.routes === undefined ? [{ match: { prefix: '/' }, route: { cluster: 'c' } }] : options.routes;
+  const virtualHosts = [{ name: 'a', domains: options.domains ?? ['*'], routes: routes ?? [] }];
+  const table = new RouteTable(fromJson(RouteConfigurationSchema, { virtualHosts }));
+  const settings: HttpSettings = {
+    direction: 'outbound',
+    limits: { bytes: 8192, fields: 50, headTimeoutMs: 1e6, idleTimeoutMs: 1e6, streamIdleTimeoutMs: 1e6 },
+    authority: undefined,
+    normalizePath: false,
+    setClientCert: false,
+    takesConnect: false,
+    upstreamProtocols: [],
+    ...options.settings,
+  };
+  const environment: HttpEnvironment = {
+    routes: () => (routes === null ? undefined : table),
+    findCluster: (name) => clusters.get(name),
+    findListener: (name) => (name === 'inner' ? listener : undefined),
+    self: () => options.self ?? unknownParty,
+    registry,
+    accessLogs: [{ format: (record) => (logged.push(record), ''), write: () => undefined }],
+    random: options.random ?? (() => 0),
+    newRequestId: () => 'new-id',
+  };
+  const info: ConnectionInfo = {
+    localAddress: '127.0.0.1:1',
+    remoteAddress: '127.0.0.1:2',
+    serverName: undefined,
+    security: 'none',
+    source: unknownParty,
+    forwardedClientCert: undefined,
+    expiresAtMs: Infinity,
+    reset: () => caller.destroy(),
+    ...options.info,
+  };
+  new HttpFilter(settings, environment).handle(caller.socket, undefined, info, () => undefined);
+  return {
+    caller,
+    servers,
+    logged,
+    registry,
+    clusters,
+    /** What arrived first on connections that the inner listener took. */
+    accepted,
+    /** What the caller gets for what it sends, while nobody else does anything. */
+    send: async (text: string): Promise<string> => {
+      const before = caller.sent.length;
+      caller.receive(text);
+      await settle();
+      return caller.sent.slice(before);
+    },
+    connect: async (): Promise<MemorySocket> => {
+      const server = new MemorySocket();
+      servers.push(server);
+      const connection = { first: undefined, peer: undefined, expiresAtMs: Infinity, reset: () => undefined };
+      pending.shift()!({ ok: true, connection: { socket: server.socket, ...connection } });
+      await settle();
+      return server;
+    },
+    refuse: async (timedOut = false): Promise<void> => {
+      pending.shift()!({ ok: false, reason: 'connection refused', timedOut });
+      await settle();
+    },
+    requests: () =>
+      requestSeries(registry).map(({ labels, values }) => [
+        labelsOf(labels)['response_code'],
+        values[requestLayout.count],
+      ]),
+    labels: () => requestSeries(registry).map(({ labels }) => labelsOf(labels)),
+  };
+}
+
+export function requestSeries(registry: SeriesRegistry): Series[] {
+  return registry.all.filter(({ name, labels }) => name === '' && labels.length > 0);
+}
+
+function labelsOf(labels: readonly string[]): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(labels.flatMap((name, i) => (i % 2 === 0 ? [[name, labels[i + 1]]] : [])));
+}
+
+export type Proxy = ReturnType<typeof proxy>;
+
+export const get = (path = '/', ...fields: string[]) =>
+  `GET ${path} HTTP/1.1\r\nHost: shop\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n`;
+export const ok = (body = '', ...fields: string[]) =>
+  `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n${fields.map((field) => `${field}\r\n`).join('')}\r\n${body}`;
+
+/** The head that a server receives for a request. */
+export async function forwarded(options: ProxyOptions, text = get()): Promise<string[]> {
+  const through = proxy(options);
+  assert.equal(await through.send(text), '');
+  return (await through.connect()).sent.split('\r\n');
+}
+
+/** What a caller gets for what a server sends. */
+export async function answered(text: string, options: ProxyOptions = {}): Promise<{ through: Proxy; answer: string }> {
+  const through = proxy(options);
+  await through.send(get());
+  const server = await through.connect();
+  server.receive(text);
+  await settle();
+  return { through, answer: through.caller.sent };
+}
