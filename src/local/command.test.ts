@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, describe, it } from 'node:test';
 import { Command, workloadVariable, type CommandExit } from './command.js';
-import { findByEnvironment, isGroupAlive } from './process-table.js';
+import { isGroupAlive } from './process-table.js';
 
 const cwd = realpathSync(mkdtempSync(join(tmpdir(), 'lateen-command-')));
 after(() => rmSync(cwd, { recursive: true, force: true }));
@@ -37,7 +37,7 @@ function start(command: string | readonly string[], env: Record<string, string> 
     new Promise<string[]>((resolve) =>
       lines.length >= wanted ? resolve(lines) : waiting.push({ count: wanted, resolve }),
     );
-  return { started, exit, linesOf, marker };
+  return { started, exit, linesOf };
 }
 
 describe('a command', () => {
@@ -80,7 +80,7 @@ describe('a command', () => {
 
 describe('stopping', () => {
   it('ends the whole group, asking first', async () => {
-    const { started, exit, linesOf } = start("trap 'echo asked; exit 0' TERM; sleep 600 & echo up; wait");
+    const { started, exit, linesOf } = start("trap 'echo asked; exit 0' TERM; sh -c 'echo up; exec sleep 600' & wait");
     await linesOf(1);
     await started.stop();
     assert.deepEqual(await linesOf(2), ['up', 'asked']);
@@ -102,11 +102,10 @@ describe('stopping', () => {
   });
 
   it('ends also what left the group', { skip: process.platform === 'linux' ? false : 'needs /proc' }, async () => {
-    const { started, exit, marker } = start('setsid sleep 600 >/dev/null 2>&1 </dev/null & exit 0');
-    const { leftBehind } = await exit;
-    // The shell may end before its child has made its own group; it carries the mark either way.
-    assert.deepEqual(leftBehind, findByEnvironment(workloadVariable, marker));
-    assert.equal(started.leftBehind().length, 1);
+    const { started, exit } = start(
+      "setsid sh -c 'echo up > up; sleep 600; :' >/dev/null 2>&1 & while [ ! -s up ]; do sleep 0.01; done",
+    );
+    assert.notDeepEqual((await exit).leftBehind, []);
     await started.stop();
     assert.deepEqual(started.leftBehind(), []);
   });
