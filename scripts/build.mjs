@@ -35,18 +35,20 @@ const generatorInputs = [
 ];
 const messages = contents(generatorInputs);
 if (known.messages !== messages || !existsSync(join(root, 'src/xds/gen'))) {
+  process.stdout.write('generating messages ...\n');
   const { generateMessages } = await import('./generate.mjs');
   generateMessages();
   known.messages = messages;
   save();
 }
 
-const sources = ['src', 'test'].flatMap((folder) => filesBelow(join(root, folder), '.ts'));
+const sources = ['src', 'test', 'bench'].flatMap((folder) => filesBelow(join(root, folder), '.ts'));
 const code = times([fileURLToPath(import.meta.url), ...sources]);
 if (known.code !== code) {
+  process.stdout.write('compiling ...\n');
   // What was compiled from files that are gone goes; the rest is replaced in place, so that a running mesh is not disturbed.
   const wanted = new Set(sources.map((file) => join(root, 'dist', relative(root, file)).replace(/\.ts$/, '.js')));
-  for (const file of ['dist/src', 'dist/test'].flatMap((folder) => filesBelow(join(root, folder), '.js')))
+  for (const file of ['dist/src', 'dist/test', 'dist/bench'].flatMap((folder) => filesBelow(join(root, folder), '.js')))
     if (!wanted.has(file)) rmSync(file);
   await build({
     entryPoints: sources,

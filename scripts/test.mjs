@@ -18,7 +18,7 @@ rmSync(join(root, 'dist/counts'), { recursive: true, force: true });
 const build = step('build', node, ['scripts/build.mjs']);
 if (!build.ok) process.exit(1);
 const checks = [
-  step('format', bin('oxfmt'), ['--check', 'src', 'test', 'scripts', 'examples']),
+  step('format', bin('oxfmt'), ['--check', 'src', 'test', 'bench', 'scripts', 'examples']),
   step('lint', bin('oxlint'), ['--deny-warnings']),
   step('types', bin('tsc'), []),
   step('generated files', node, ['scripts/generate-docs.mjs', '--check']),

@@ -24,6 +24,24 @@ export interface WorkloadView {
   readonly [key: string]: unknown;
 }
 
+/** How far a proxy has come. */
+export interface ProxyView {
+  /** Uid of the workload. */
+  readonly workload: string;
+  /** Whether it has acknowledged all that it should have. */
+  readonly synced: boolean;
+  /** Whether all of that serves: acknowledged resources may still wait for others. */
+  readonly inForce: boolean;
+  readonly errors: readonly { readonly type: string; readonly message: string }[];
+  /** What it said last, by type. */
+  readonly applied: readonly {
+    readonly type: string;
+    readonly version: string;
+    readonly resources: number;
+    readonly waiting: number;
+  }[];
+}
+
 export interface MeshView {
   readonly version: string;
   readonly directory: string;
@@ -33,8 +51,8 @@ export interface MeshView {
   diagnostics(): readonly Diagnostic[];
   /** SPIFFE IDs or names of workloads that take plaintext. */
   plaintextWorkloads(): readonly string[];
-  /** Whether every connected proxy has what it should have, by workload uid. */
-  proxies(): readonly { readonly workload: string; readonly synced: boolean }[];
+  /** Every connected proxy. */
+  proxies(): readonly ProxyView[];
   readonly collector: Collector;
   /** Gets fresh numbers from the proxies, bounded in time. */
   refresh(): Promise<void>;

@@ -45,6 +45,9 @@ const objects: ObjectView[] = [
 const diagnostics: Diagnostic[] = [
   { severity: 'error', code: 'IST0106', object: 'VirtualService/shop/bad', ...origin, path: '', message: 'm' },
 ];
+const proxies: ReturnType<MeshView['proxies']> = [
+  { workload: 'web-0', synced: false, inForce: false, errors: [], applied: [] },
+];
 let refreshed = 0;
 const view: MeshView = {
   version: '0',
@@ -64,7 +67,7 @@ const view: MeshView = {
   objects: () => objects,
   diagnostics: () => diagnostics,
   plaintextWorkloads: () => [],
-  proxies: () => [{ workload: 'web-0', synced: false }],
+  proxies: () => proxies,
   collector: new Collector(() => 0),
   refresh: () => {
     refreshed++;
@@ -89,7 +92,7 @@ describe('the admin API', () => {
 
   it('lists diagnostics and proxies as they are', async () => {
     assert.deepEqual(await jsonOf('/api/diagnostics'), diagnostics);
-    assert.deepEqual(await jsonOf('/api/proxies'), [{ workload: 'web-0', synced: false }]);
+    assert.deepEqual(await jsonOf('/api/proxies'), proxies);
   });
 
   it('lists objects of a kind as Kubernetes does, with what was accepted and where they stand', async () => {

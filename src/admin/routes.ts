@@ -1,6 +1,7 @@
 // Paths of the admin API. Everything is a view of the present; nothing here changes anything.
 import { findKind } from '../api/kinds.js';
 import { formatExposition, type Family } from '../telemetry/exposition.js';
+import type { EdgeTraffic } from '../telemetry/traffic-window.js';
 import type { MeshView, ObjectView } from './mesh-view.js';
 import { statusPage } from './status-page.js';
 
@@ -69,13 +70,9 @@ export function overview(view: MeshView) {
 
 export type Overview = ReturnType<typeof overview>;
 
-function edgeKey(edge: {
-  source: string;
-  sourceNamespace: string;
-  destination: string;
-  destinationNamespace: string;
-}): string {
-  return [edge.source, edge.sourceNamespace, edge.destination, edge.destinationNamespace].join('/');
+function edgeKey(edge: EdgeTraffic): string {
+  const { source, sourceNamespace, destination, destinationNamespace, protocol } = edge;
+  return [source, sourceNamespace, destination, destinationNamespace, protocol].join('/');
 }
 
 function objectList(objects: readonly ObjectView[]) {
@@ -95,7 +92,7 @@ function objectList(objects: readonly ObjectView[]) {
         conditions: [
           { type: 'Accepted', status: accepted ? 'True' : 'False', reason: accepted ? 'Accepted' : 'Invalid', message },
         ],
-        origin: `${object.origin.file}:${object.origin.line}`,
+        origin: object.origin.line > 0 ? `${object.origin.file}:${object.origin.line}` : object.origin.file,
       },
     })),
   };

@@ -22,6 +22,7 @@ const fill = (id, rows, empty) => {
   if (rows.length === 0) { const td = cell(empty, 'soft'); td.colSpan = 9; const tr = document.createElement('tr'); tr.append(td); body.append(tr); }
   for (const cells of rows) { const tr = document.createElement('tr'); tr.append(...cells); body.append(tr); }
 };
+const amount = (bytes) => bytes < 1000 ? bytes.toFixed(0) + ' B' : bytes < 1e6 ? (bytes / 1e3).toFixed(1) + ' kB' : (bytes / 1e6).toFixed(1) + ' MB';
 const left = (ms) => { const s = Math.round((ms - Date.now()) / 1000); return s < 0 ? 'expired' : s < 120 ? s + ' s' : s < 7200 ? Math.round(s / 60) + ' min' : Math.round(s / 3600) + ' h'; };
 async function refresh() {
   try {
@@ -30,7 +31,16 @@ async function refresh() {
     byId('sub').textContent = 'trust domain ' + mesh.trustDomain + ', lateen ' + mesh.version;
     const certificates = new Map(mesh.certificates.map((c) => [c.workload, c.notAfterMs]));
     fill('workloads', mesh.workloads.map((w) => [cell(w.name), cell(w.namespace), cell(w.version || '-'), cell(w.ready ? 'ready' : 'not ready', w.ready ? 'good' : 'bad'), cell(w.spiffeId), cell(certificates.has(w.uid) ? left(certificates.get(w.uid)) : '-'), cell(mesh.plaintext.includes(w.name) ? 'accepts plaintext' : 'mTLS only', mesh.plaintext.includes(w.name) ? 'bad' : 'good')]), 'no workload');
-    fill('edges', mesh.edges.map((e) => [cell(e.source), cell(e.destination === 'unknown' ? e.destinationService : e.destination), cell(e.requestsPerSecond.toFixed(1), 'n'), cell((e.successRate * 100).toFixed(2) + ' %', 'n ' + (e.successRate < 0.99 ? 'bad' : '')), cell(e.p50Ms.toFixed(1) + ' ms', 'n'), cell(e.p99Ms.toFixed(1) + ' ms', 'n'), cell(e.security === 'mutual_tls' ? 'mTLS' : e.security, e.security === 'mutual_tls' ? 'good' : e.security === 'none' ? 'bad' : 'soft')]), 'no requests within the last 10 seconds');
+    fill('edges', mesh.edges.map((e) => {
+      const http = e.protocol === 'http';
+      return [
+        cell(e.source), cell(e.destination === 'unknown' ? e.destinationService : e.destination), cell(http ? 'HTTP' : 'TCP'),
+        cell(e.rate.toFixed(1), 'n'), cell(amount(e.bytesPerSecond), 'n'),
+        cell(http ? (e.successRate * 100).toFixed(2) + ' %' : '-', 'n ' + (e.successRate < 0.99 ? 'bad' : '')),
+        cell(http ? e.p50Ms.toFixed(1) + ' ms' : '-', 'n'), cell(http ? e.p99Ms.toFixed(1) + ' ms' : '-', 'n'),
+        cell(e.security === 'mutual_tls' ? 'mTLS' : e.security, e.security === 'mutual_tls' ? 'good' : e.security === 'none' ? 'bad' : 'soft'),
+      ];
+    }), 'no traffic within the last 10 seconds');
     fill('diagnostics', mesh.diagnostics.map((d) => [cell(d.severity, d.severity === 'error' ? 'bad' : 'soft'), cell(d.line ? d.file + ':' + d.line : d.file), cell([d.object, d.path].filter(Boolean).join(' ')), cell(d.message)]), 'nothing to report');
     byId('state').textContent = ''; 
   } catch (error) { byId('state').textContent = 'The control plane does not answer; traffic goes on without it. Trying again.'; }
@@ -43,7 +53,7 @@ const body = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Lateen</title><style>${style}</style></head>
 <body><h1 id="title">Lateen</h1><div id="sub" class="soft"></div><p id="state" class="bad" role="status"></p>
 <h2>Calls within the last 10 seconds</h2>
-<table><thead><tr><th>From</th><th>To</th><th class="n">Requests/s</th><th class="n">Success</th><th class="n">p50</th><th class="n">p99</th><th>Security</th></tr></thead><tbody id="edges"></tbody></table>
+<table><thead><tr><th>From</th><th>To</th><th>Protocol</th><th class="n" title="requests, or connections opened">Rate/s</th><th class="n">Bytes/s</th><th class="n">Success</th><th class="n">p50</th><th class="n">p99</th><th>Security</th></tr></thead><tbody id="edges"></tbody></table>
 <h2>Workloads</h2>
 <table><thead><tr><th>Name</th><th>Namespace</th><th>Version</th><th>State</th><th>Identity</th><th>Certificate</th><th>Accepts</th></tr></thead><tbody id="workloads"></tbody></table>
 <h2>Diagnostics</h2>

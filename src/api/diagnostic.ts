@@ -35,6 +35,7 @@ export const diagnosticCodes = {
   LAT0007: 'the object is accepted but part of it has no effect here',
   LAT0008: 'a data plane could not apply its configuration',
   LAT0009: 'an application does not run as it should',
+  LAT0010: 'an object contradicts mesh.yaml, which counts',
 } as const;
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

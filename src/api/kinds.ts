@@ -2,12 +2,14 @@
 import { destinationRuleSpec, type DestinationRuleSpec } from './destination-rule.js';
 import type { MeshObject } from './object.js';
 import { peerAuthenticationSpec, type PeerAuthenticationSpec } from './peer-authentication.js';
+import { serviceSpec, type ServiceSpec } from './service.js';
 import { virtualServiceSpec, type VirtualServiceSpec } from './virtual-service.js';
 import type { z } from './schema.js';
 
 /** One kind that is taken. */
 export interface Kind {
   readonly kind: string;
+  /** API group; empty for the core of Kubernetes. */
   readonly group: string;
   readonly versions: readonly string[];
   /** Names that `lateen get` takes, lower-case: plural first, then singular and short forms. */
@@ -19,6 +21,7 @@ export interface Kind {
 export type VirtualService = MeshObject<VirtualServiceSpec>;
 export type DestinationRule = MeshObject<DestinationRuleSpec>;
 export type PeerAuthentication = MeshObject<PeerAuthenticationSpec>;
+export type ServiceObject = MeshObject<ServiceSpec>;
 
 export const kinds: readonly Kind[] = [
   {
@@ -44,6 +47,14 @@ export const kinds: readonly Kind[] = [
     names: ['peerauthentications', 'peerauthentication', 'pa'],
     spec: peerAuthenticationSpec,
     purpose: 'where mTLS is demanded',
+  },
+  {
+    kind: 'Service',
+    group: '',
+    versions: ['v1'],
+    names: ['services', 'service', 'svc'],
+    spec: serviceSpec,
+    purpose: 'further labels of a service of mesh.yaml; fields that are not named below have no effect',
   },
 ];
 
@@ -75,7 +86,7 @@ export const refusedKinds: Readonly<Record<string, readonly string[]>> = {
   ],
   'flagger.app': ['Canary', 'MetricTemplate', 'AlertProvider'],
   'argoproj.io': ['Rollout', 'AnalysisTemplate', 'ClusterAnalysisTemplate', 'AnalysisRun'],
-  '': ['Service', 'Namespace', 'Pod', 'Secret', 'ConfigMap'],
+  '': ['Namespace', 'Pod', 'Secret', 'ConfigMap'],
   'discovery.k8s.io': ['EndpointSlice'],
 };
 

@@ -155,17 +155,21 @@ function findKindOf(apiVersion: string, name: string): Kind | string {
   if (kind !== undefined)
     return kind.versions.includes(version)
       ? kind
-      : `${name} exists in ${group} as ${kind.versions.join(', ')}, not as ${version}; change apiVersion`;
+      : `${name} exists in ${groupName(group)} as ${kind.versions.join(', ')}, not as ${version}; change apiVersion`;
   if (Object.hasOwn(refusedKinds, group) && refusedKinds[group]!.includes(name))
     return `${name} of ${apiVersion} is not supported yet; remove the object or keep it out of this folder`;
   const elsewhere = kinds.find((candidate) => candidate.kind === name);
   if (elsewhere !== undefined)
-    return `${name} belongs to ${elsewhere.group}, not to ${group === '' ? 'the core group' : group}; write apiVersion: ${elsewhere.group}/${elsewhere.versions[0]}`;
+    return `${name} belongs to ${groupName(elsewhere.group)}, not to ${groupName(group)}; write apiVersion: ${[elsewhere.group, elsewhere.versions[0]].filter(Boolean).join('/')}`;
   const guess = closestWord(
     name,
     kinds.map((candidate) => candidate.kind),
   );
   return `${name} of ${apiVersion} is not a kind that this mesh knows${guess === undefined ? '' : `; did you mean ${guess}?`}`;
+}
+
+function groupName(group: string): string {
+  return group === '' ? 'the core group' : group;
 }
 
 interface LocatedIssue {

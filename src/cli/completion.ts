@@ -37,7 +37,7 @@ function describeCommands(program: Command): DescribedCommand[] {
       name: command.name(),
       description: command.description(),
       words: [
-        ...command.options.map((option: Option) => option.long ?? option.short ?? ''),
+        ...command.options.filter(({ hidden }) => !hidden).map((option: Option) => option.long ?? option.short ?? ''),
         ...(argumentWords[command.name()] ?? []),
       ],
     }));

@@ -5,7 +5,7 @@ import { UserError } from '../util/errors.js';
 export function roleCommands(): Command[] {
   return [
     new Command('control').description('control plane; started by `lateen up`').action(async () => {
-      const { runControl } = await import('../app/control.js');
+      const { runControl } = await import('../app/control/control.js');
       serve('control', runControl);
     }),
     new Command('proxy').description('data plane; started by `lateen up`').action(async () => {

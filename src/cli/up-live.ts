@@ -75,19 +75,25 @@ export function formatOverview(overview: Overview, url: string, useColour: boole
       : paint(31, `${errors} error${errors === 1 ? '' : 's'}: lateen get diagnostics`),
     `${url}  Ctrl-C stops`,
   ].join('  |  ');
-  const rows = overview.edges.map((edge) => [
-    edge.source,
-    edge.destination === 'unknown' ? edge.destinationService : edge.destination,
-    edge.requestsPerSecond.toFixed(1),
-    `${(edge.successRate * 100).toFixed(1)} %`,
-    `${edge.p50Ms.toFixed(1)} ms`,
-    `${edge.p99Ms.toFixed(1)} ms`,
-    edge.security === 'mutual_tls' ? 'mTLS' : edge.security,
-  ]);
+  const rows = overview.edges.map((edge) => {
+    const ofHttp = (text: string) => (edge.protocol === 'http' ? text : '-');
+    return [
+      edge.source,
+      edge.destination === 'unknown' ? edge.destinationService : edge.destination,
+      edge.protocol.toUpperCase(),
+      edge.rate.toFixed(1),
+      ofHttp(`${(edge.successRate * 100).toFixed(1)} %`),
+      ofHttp(`${edge.p50Ms.toFixed(1)} ms`),
+      ofHttp(`${edge.p99Ms.toFixed(1)} ms`),
+      edge.security === 'mutual_tls' ? 'mTLS' : edge.security,
+    ];
+  });
   const table =
     rows.length === 0
-      ? ['no requests within the last 10 seconds']
-      : formatTable(['FROM', 'TO', 'REQUESTS/S', 'SUCCESS', 'P50', 'P99', 'SECURITY'], rows).trimEnd().split('\n');
+      ? ['no traffic within the last 10 seconds']
+      : formatTable(['FROM', 'TO', 'PROTOCOL', 'RATE/S', 'SUCCESS', 'P50', 'P99', 'SECURITY'], rows)
+          .trimEnd()
+          .split('\n');
   return ['', paint(1, state), ...table.map((line, i) => (i === 0 ? paint(2, line) : line))];
 }
 

@@ -22,6 +22,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findIncompleteHosts(snapshot),
   ...findRoutesForBytes(snapshot),
   ...findUnreadProtocols(snapshot),
+  ...findServiceConflicts(snapshot),
 ]);
 
 /** Workloads of which at least one port takes plaintext. */
@@ -201,6 +202,40 @@ function findUnreadProtocols(snapshot: Snapshot): Diagnostic[] {
         message: `port ${port} is declared ${protocol}, which is carried as bytes in this version: encrypted and counted as TCP, without routes and without counts of requests`,
       })),
   );
+}
+
+/** What a Service object says and mesh.yaml says otherwise: mesh.yaml counts. */
+function findServiceConflicts(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.serviceObjects.flatMap((object) => {
+    const host = `${object.name}.${object.namespace}.svc.cluster.local`;
+    const service = snapshot.services.byHost.get(host);
+    if (service === undefined) {
+      const message = `mesh.yaml has no service ${object.name} in namespace ${object.namespace}, so nothing runs for it; add it there${suggestHost(snapshot, object.name, host)}`;
+      return [finding('warning', 'IST0101', object, 'metadata.name', message)];
+    }
+    const ports = service.ports.map(({ port }) => port);
+    const wrongPorts = (object.spec.ports ?? []).flatMap(({ port }, i) =>
+      ports.includes(port)
+        ? []
+        : [
+            finding(
+              'warning',
+              'LAT0010',
+              object,
+              `spec.ports[${i}].port`,
+              `says ${port} where mesh.yaml says ${ports.join(', ')}, which counts; make them equal`,
+            ),
+          ],
+    );
+    const workloads = snapshot.workloadsByService.get(host) ?? [];
+    const wrongLabels = Object.entries(object.labels).flatMap(([key, value]) => {
+      const other = workloads.find(({ labels }) => labels[key] !== value)?.labels[key];
+      if (other === undefined) return [];
+      const message = `says ${value} where mesh.yaml says ${other}, which counts; make them equal`;
+      return [finding('warning', 'LAT0010', object, `metadata.labels.${key}`, message)];
+    });
+    return [...wrongPorts, ...wrongLabels];
+  });
 }
 
 function formatLabels(labels: Readonly<Record<string, string>>): string {

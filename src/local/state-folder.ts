@@ -51,8 +51,9 @@ export class StateFolder {
     if (process.getuid !== undefined && status.uid !== process.getuid())
       throw new UserError(`${this.path} belongs to another user; run lateen as that user, or remove the folder`);
     if ((status.mode & 0o077) !== 0) chmodSync(this.path, 0o700);
+    // Whole or not at all: with an empty one the authority's key would be committed.
     const ignore = join(this.path, '.gitignore');
-    if (!existsSync(ignore)) writeFileSync(ignore, '*\n');
+    if (!existsSync(ignore)) writeFileAtomic(ignore, '*\n', 0o600);
   }
 
   /** The content of a file; undefined where there is none. */

@@ -1,8 +1,9 @@
 // One state of everything that configuration is compiled from: a frozen value, shared freely, never changed.
-import type { DestinationRule, PeerAuthentication, VirtualService } from '../api/kinds.js';
+import type { DestinationRule, PeerAuthentication, ServiceObject, VirtualService } from '../api/kinds.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import type { MeshObject } from '../api/object.js';
 import type { Service } from './service.js';
+import { labelWorkloads } from './service-objects.js';
 import type { Workload } from './workload.js';
 
 /** Services by full name; a value of its own so that results which depend on it alone survive other changes. */
@@ -23,6 +24,7 @@ export interface Snapshot {
   readonly virtualServices: readonly VirtualService[];
   readonly destinationRules: readonly DestinationRule[];
   readonly peerAuthentications: readonly PeerAuthentication[];
+  readonly serviceObjects: readonly ServiceObject[];
 }
 
 export interface SnapshotParts {
@@ -36,11 +38,13 @@ export interface SnapshotParts {
 export function createSnapshot(parts: SnapshotParts, previous?: Snapshot): Snapshot {
   const services = previous?.services.all === parts.services ? previous.services : indexServices(parts.services);
   const sameObjects = previous?.objects === parts.objects;
+  const serviceObjects = sameObjects ? previous.serviceObjects : ofKind<ServiceObject>(parts.objects, 'Service');
+  const workloads = labelWorkloads(parts.workloads, serviceObjects);
   return Object.freeze({
     meshConfig: parts.meshConfig,
     services,
-    workloads: new Map(parts.workloads.map((workload) => [workload.uid, workload])),
-    workloadsByService: groupByService(parts.workloads),
+    workloads: new Map(workloads.map((workload) => [workload.uid, workload])),
+    workloadsByService: groupByService(workloads),
     objects: parts.objects,
     virtualServices: sameObjects ? previous.virtualServices : ofKind<VirtualService>(parts.objects, 'VirtualService'),
     destinationRules: sameObjects
@@ -49,6 +53,7 @@ export function createSnapshot(parts: SnapshotParts, previous?: Snapshot): Snaps
     peerAuthentications: sameObjects
       ? previous.peerAuthentications
       : ofKind<PeerAuthentication>(parts.objects, 'PeerAuthentication'),
+    serviceObjects,
   });
 }
 

@@ -115,6 +115,13 @@ export class WorkloadProxy implements ResourceHandler {
         const current = this.#secrets.credentials;
         return current === undefined ? undefined : { spiffeId: current.uri, notAfterMs: current.notAfterMs };
       },
+      applied: () =>
+        this.#ads.taken().map(({ type, typeUrl, version, resources }) => ({
+          typeUrl,
+          version,
+          resources,
+          waiting: this.#countWaiting(type),
+        })),
     });
     this.#registry.gauge('istio_build', 'component', 'proxy', 'tag', options.version).set(0, 1);
     const droppedLines = this.#registry.counter('lateen_access_log_lines_dropped_total');
@@ -325,6 +332,12 @@ export class WorkloadProxy implements ResourceHandler {
       listener.bind(() => this.#tellReady());
     }
     this.#tellReady();
+  }
+
+  #countWaiting(type: ResourceType): number {
+    if (type === 'routes') return this.#warming.size;
+    if (type !== 'listener') return 0;
+    return [...this.#listeners.values()].filter((listener) => !listener.isListening).length;
   }
 
   #tellReady(): void {

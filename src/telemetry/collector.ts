@@ -1,5 +1,5 @@
 // Adds up what all proxies report: totals for /metrics, and a sliding minute for live views.
-import type { Certificate, Report } from './gen/observation_pb.js';
+import type { Applied, Certificate, Report } from './gen/observation_pb.js';
 import { SeriesKind } from './gen/observation_pb.js';
 import { requestLayout } from './series.js';
 import { TrafficWindow } from './traffic-window.js';
@@ -31,6 +31,8 @@ const lengths: Readonly<Partial<Record<SeriesKind, number>>> = {
 };
 /** Most rows of the mesh; what comes beyond is counted only as dropped. */
 const mostTotals = 100_000;
+/** Most types of resources that a proxy may report. */
+const mostTypes = 20;
 /** Bounds of a label that a proxy may send. */
 const mostLabels = 100;
 const longestLabel = 1024;
@@ -40,6 +42,7 @@ export class Collector {
   readonly #totals = new Map<string, Total>();
   readonly #runs = new Map<string, ProxyRun>();
   readonly #certificates = new Map<string, Certificate>();
+  readonly #applied = new Map<string, readonly Applied[]>();
   #dropped = 0;
 
   constructor(nowMs: () => number) {
@@ -60,6 +63,11 @@ export class Collector {
     return this.#certificates;
   }
 
+  /** What each workload's proxy last said is in force, by type. */
+  get applied(): ReadonlyMap<string, readonly Applied[]> {
+    return this.#applied;
+  }
+
   /** Begins a stream of a workload's proxy; the returned function takes its reports. */
   open(workload: string): (report: Report) => void {
     const byId = new Map<number, Reported>();
@@ -74,6 +82,7 @@ export class Collector {
         if (reported !== undefined && values.length === reported.last.length) this.#add(reported, values);
       }
       if (report.certificate !== undefined) this.#certificates.set(workload, report.certificate);
+      if (report.applied.length > 0) this.#applied.set(workload, report.applied.slice(0, mostTypes));
     };
   }
 
@@ -82,6 +91,7 @@ export class Collector {
     this.#endRun(this.#runs.get(workload));
     this.#runs.delete(workload);
     this.#certificates.delete(workload);
+    this.#applied.delete(workload);
   }
 
   /** Totals of counters outlive the proxy that counted; its gauges go with it. */
@@ -123,7 +133,8 @@ export class Collector {
   }
 
   #add({ total, last }: Reported, values: readonly number[]): void {
-    if (total.kind === SeriesKind.REQUESTS) this.window.add(total, values, last);
+    if (total.kind === SeriesKind.REQUESTS || total.kind === SeriesKind.CONNECTIONS)
+      this.window.add(total, values, last);
     for (let i = 0; i < last.length; i++) {
       total.values[i]! += values[i]! - last[i]!;
       last[i] = values[i]!;

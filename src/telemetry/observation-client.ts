@@ -1,6 +1,7 @@
 // The proxy's end of the observation stream: once a second it reports the series that changed. Losing the stream loses
 // nothing, because totals are told, not changes; and nothing is queued for a control plane that is away.
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import { create } from '@bufbuild/protobuf';
 import { Backoff } from '../util/backoff.js';
@@ -17,6 +18,18 @@ export interface ObservationClientOptions {
   readonly registry: SeriesRegistry;
   /** The certificate that is shown now, or undefined before the first. */
   readonly certificate: () => { readonly spiffeId: string; readonly notAfterMs: number } | undefined;
+  /** The configuration that is in force now, by type. */
+  readonly applied: () => readonly AppliedResources[];
+}
+
+/** The resources of one type that a proxy works with. */
+export interface AppliedResources {
+  readonly typeUrl: string;
+  /** Equal where names and versions are equal. */
+  readonly version: string;
+  readonly resources: number;
+  /** How many were taken and wait for others before they serve. */
+  readonly waiting: number;
 }
 
 export class ObservationClient {
@@ -30,6 +43,7 @@ export class ObservationClient {
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #reportedNotAfterMs = 0;
+  #reportedApplied: readonly AppliedResources[] = [];
   #closed = false;
 
   constructor(options: ObservationClientOptions) {
@@ -62,6 +76,7 @@ export class ObservationClient {
     this.#named = new Map();
     this.#blocked = false;
     this.#reportedNotAfterMs = 0;
+    this.#reportedApplied = [];
     for (const series of this.#options.registry.all) series.changed = true;
     let ended = false;
     const lost = () => {
@@ -109,7 +124,20 @@ export class ObservationClient {
         notAfterMs: BigInt(certificate.notAfterMs),
       };
     }
-    if (answers === 0n && report.points.length === 0 && report.certificate === undefined) return;
+    const applied = this.#options.applied();
+    if (!isDeepStrictEqual(applied, this.#reportedApplied)) {
+      this.#reportedApplied = applied;
+      for (const { typeUrl, version, resources, waiting } of applied)
+        report.applied.push({
+          $typeName: 'lateen.observation.v1.Applied',
+          typeUrl,
+          version,
+          resources,
+          waiting,
+        });
+    }
+    const isEmpty = report.points.length === 0 && report.applied.length === 0 && report.certificate === undefined;
+    if (answers === 0n && isEmpty) return;
     this.#blocked = !this.#stream.write(report);
   }
 }

@@ -1,5 +1,6 @@
-// The last minute of traffic by edge (who calls which version of what), for live views: rate, errors, latency.
-import { bucketBounds, bucketCount, requestLayout } from './series.js';
+// The last minute of traffic by edge (who calls which version of what), for live views: rate, errors, latency, bytes.
+import { SeriesKind } from './gen/observation_pb.js';
+import { bucketBounds, bucketCount, connectionLayout, requestLayout } from './series.js';
 import type { Total } from './collector.js';
 
 const slots = 60;
@@ -14,18 +15,27 @@ export interface EdgeTraffic {
   readonly version: string;
   /** `mutual_tls` or `none`, as the destination's proxy saw it; `unknown` where only the source reports. */
   readonly security: string;
-  readonly requestsPerSecond: number;
-  /** Share of answers below 500, from 0 to 1; a request without an answer counts as failed. */
+  /** What is counted: requests of HTTP, or connections. */
+  readonly protocol: 'http' | 'tcp';
+  /** Requests that ended, or connections that were opened, a second. */
+  readonly rate: number;
+  /** Both directions together. */
+  readonly bytesPerSecond: number;
+  /** Share of answers below 500, from 0 to 1; a request without an answer counts as failed. 1 for connections. */
   readonly successRate: number;
+  /** Of requests; 0 for connections. */
   readonly p50Ms: number;
   readonly p99Ms: number;
 }
 
 interface Edge {
   readonly labels: ReadonlyMap<string, string>;
+  /** When it was first seen, in whole seconds: a rate is not thinned by the time before. */
+  readonly firstSecond: number;
   readonly seconds: Float64Array;
   readonly counts: Float64Array;
   readonly failures: Float64Array;
+  readonly bytes: Float64Array;
   readonly durations: Float64Array;
 }
 
@@ -37,26 +47,30 @@ export class TrafficWindow {
     this.#nowMs = nowMs;
   }
 
-  /** Counts what a report adds to a request series. */
+  /** Counts what a report adds to a series of requests or connections. */
   add(total: Total, values: readonly number[], last: Float64Array): void {
-    const count = values[requestLayout.count]! - last[requestLayout.count]!;
-    if (count <= 0) return;
-    const edge = this.#edgeOf(total);
+    const growth = (index: number) => values[index]! - last[index]!;
+    const isHttp = total.kind === SeriesKind.REQUESTS;
+    const { count, bytes } = isHttp
+      ? {
+          count: growth(requestLayout.count),
+          bytes: growth(requestLayout.requestBytesSum) + growth(requestLayout.responseBytesSum),
+        }
+      : {
+          count: growth(connectionLayout.opened),
+          bytes: growth(connectionLayout.sentBytes) + growth(connectionLayout.receivedBytes),
+        };
+    if (count <= 0 && bytes <= 0) return;
     const second = Math.floor(this.#nowMs() / 1000);
-    const slot = second % slots;
-    if (edge.seconds[slot] !== second) {
-      edge.seconds[slot] = second;
-      edge.counts[slot] = 0;
-      edge.failures[slot] = 0;
-      edge.durations.fill(0, slot * bucketCount, (slot + 1) * bucketCount);
-    }
+    const edge = this.#edgeOf(total, isHttp, second);
+    const slot = slotOf(edge, second);
     edge.counts[slot]! += count;
+    edge.bytes[slot]! += bytes;
+    if (!isHttp) return;
     const code = Number(labelOf(total, 'response_code'));
     if (code >= 500 || code === 0) edge.failures[slot]! += count;
-    for (let i = 0; i < bucketCount; i++) {
-      const at = requestLayout.durationBuckets + i;
-      edge.durations[slot * bucketCount + i]! += values[at]! - last[at]!;
-    }
+    for (let i = 0; i < bucketCount; i++)
+      edge.durations[slot * bucketCount + i]! += growth(requestLayout.durationBuckets + i);
   }
 
   /** Edges with traffic within the last `seconds` whole seconds, busiest first. */
@@ -69,51 +83,76 @@ export class TrafficWindow {
         continue;
       }
       if (edge.labels.get('reporter') !== reporter) continue;
-      let count = 0;
-      let failures = 0;
-      const durations = new Float64Array(bucketCount);
-      for (let slot = 0; slot < slots; slot++) {
-        const age = now - edge.seconds[slot]!;
-        if (age > seconds) continue;
-        count += edge.counts[slot]!;
-        failures += edge.failures[slot]!;
-        for (let i = 0; i < bucketCount; i++) durations[i]! += edge.durations[slot * bucketCount + i]!;
-      }
-      if (count === 0) continue;
-      const label = (name: string) => edge.labels.get(name) ?? '';
-      found.push({
-        source: label('source_workload'),
-        sourceNamespace: label('source_workload_namespace'),
-        destinationService: label('destination_service'),
-        destination: label('destination_workload'),
-        destinationNamespace: label('destination_workload_namespace'),
-        version: label('destination_version'),
-        security: label('connection_security_policy'),
-        requestsPerSecond: count / seconds,
-        successRate: 1 - failures / count,
-        p50Ms: quantile(durations, 0.5),
-        p99Ms: quantile(durations, 0.99),
-      });
+      const traffic = summarize(edge, now, seconds);
+      if (traffic !== undefined) found.push(traffic);
     }
-    return found.sort((a, b) => b.requestsPerSecond - a.requestsPerSecond);
+    return found.sort((a, b) => b.rate - a.rate);
   }
 
-  #edgeOf(total: Total): Edge {
-    const labels = edgeLabels.map((name) => [name, labelOf(total, name)] as const);
+  #edgeOf(total: Total, isHttp: boolean, second: number): Edge {
+    const labels: (readonly [string, string])[] = edgeLabels.map((name) => [name, labelOf(total, name)]);
+    labels.push(['protocol', isHttp ? 'http' : 'tcp']);
     const key = labels.map(([, value]) => value).join('\0');
     let edge = this.#edges.get(key);
     if (edge === undefined) {
       edge = {
         labels: new Map(labels),
+        firstSecond: second,
         seconds: new Float64Array(slots),
         counts: new Float64Array(slots),
         failures: new Float64Array(slots),
+        bytes: new Float64Array(slots),
         durations: new Float64Array(slots * bucketCount),
       };
       this.#edges.set(key, edge);
     }
     return edge;
   }
+}
+
+/** The place of a second in the ring, emptied of the minute before. */
+function slotOf(edge: Edge, second: number): number {
+  const slot = second % slots;
+  if (edge.seconds[slot] !== second) {
+    edge.seconds[slot] = second;
+    for (const numbers of [edge.counts, edge.failures, edge.bytes]) numbers[slot] = 0;
+    edge.durations.fill(0, slot * bucketCount, (slot + 1) * bucketCount);
+  }
+  return slot;
+}
+
+/** An edge over the last `seconds`; undefined where nothing happened. */
+function summarize(edge: Edge, now: number, seconds: number): EdgeTraffic | undefined {
+  let count = 0;
+  let failures = 0;
+  let bytes = 0;
+  const durations = new Float64Array(bucketCount);
+  for (let slot = 0; slot < slots; slot++) {
+    const age = now - edge.seconds[slot]!;
+    if (age >= seconds) continue;
+    count += edge.counts[slot]!;
+    failures += edge.failures[slot]!;
+    bytes += edge.bytes[slot]!;
+    for (let i = 0; i < bucketCount; i++) durations[i]! += edge.durations[slot * bucketCount + i]!;
+  }
+  if (count === 0 && bytes === 0) return undefined;
+  const elapsed = Math.min(seconds, now - edge.firstSecond + 1);
+  const label = (name: string) => edge.labels.get(name) ?? '';
+  return {
+    source: label('source_workload'),
+    sourceNamespace: label('source_workload_namespace'),
+    destinationService: label('destination_service'),
+    destination: label('destination_workload'),
+    destinationNamespace: label('destination_workload_namespace'),
+    version: label('destination_version'),
+    security: label('connection_security_policy'),
+    protocol: label('protocol') === 'tcp' ? 'tcp' : 'http',
+    rate: count / elapsed,
+    bytesPerSecond: bytes / elapsed,
+    successRate: count === 0 ? 1 : 1 - failures / count,
+    p50Ms: quantile(durations, 0.5),
+    p99Ms: quantile(durations, 0.99),
+  };
 }
 
 const edgeLabels = [

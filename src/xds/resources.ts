@@ -43,6 +43,16 @@ export const emptyResources: Resources = {
   routes: new Map(),
 };
 
+/** One version for many resources, the same for the same names and versions in whatever order. */
+export function versionOfAll(versions: Iterable<readonly [name: string, version: string]>): string {
+  return contentHash(
+    [...versions]
+      .map(([name, version]) => `${name}\0${version}\0`)
+      .sort()
+      .join(''),
+  );
+}
+
 /** Encodes a message; the same message object is encoded once. */
 export const encodeResource = memoize(
   <T extends ResourceType>(

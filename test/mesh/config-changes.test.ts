@@ -66,6 +66,35 @@ describe('objects that change while the mesh runs', () => {
   const served = async () => (await requestEcho({ port })).name;
   const serves = (name: string) => eventually(async () => (await served()) === name, `requests reach ${name}`);
 
+  it('a proxy says what is in force, not only what it has acknowledged', async () => {
+    interface Proxy {
+      workload: string;
+      synced: boolean;
+      inForce: boolean;
+      applied: { type: string; version: string; resources: number; waiting: number }[];
+    }
+    const proxies = async () => (await mesh.fetchJson('/api/proxies')) as Proxy[];
+    const before = await eventually(async () => {
+      const all = await proxies();
+      return all.length === 3 && all.every(({ synced, inForce }) => synced && inForce) && all;
+    }, 'three proxies with everything in force');
+    const ofClient = (all: readonly Proxy[]) => all.find(({ workload }) => workload.includes('client'))!;
+    const versionOf = (all: readonly Proxy[], type: string) =>
+      ofClient(all).applied.find((applied) => applied.type === type)!.version;
+    assert.ok(ofClient(before).applied.every(({ resources, waiting }) => resources > 0 && waiting === 0));
+    mesh.write({ 'routes.yaml': routeTo('v2') });
+    await eventually(async () => {
+      const all = await proxies();
+      return ofClient(all).inForce && versionOf(all, 'routes') !== versionOf(before, 'routes');
+    }, 'the new routes in force');
+    assert.equal(versionOf(await proxies(), 'listener'), versionOf(before, 'listener'));
+    mesh.write({ 'routes.yaml': routeTo('v1') });
+    await eventually(
+      async () => versionOf(await proxies(), 'routes') === versionOf(before, 'routes'),
+      'the old routes in force again',
+    );
+  });
+
   it('an edited route takes effect', async () => {
     assert.equal(await served(), 'v1');
     mesh.write({ 'routes.yaml': routeTo('v2') });

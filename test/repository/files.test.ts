@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { listFiles, readText } from './files.js';
 
 const files = listFiles();
-const code = files.filter((file) => /^(src|test|scripts)\/.*\.(ts|mjs|js)$/.test(file));
+const code = files.filter((file) => /^(src|test|bench|scripts)\/.*\.(ts|mjs|js)$/.test(file));
 const stem = (file: string) => basename(file).replace(/(\.test)?\.[a-z]+$/, '');
 
 describe('source files', () => {

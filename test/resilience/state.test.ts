@@ -50,6 +50,30 @@ function write(
   return { killed: signal === 'SIGKILL', calls: Number(/in (\d+) calls/.exec(stdout)?.[1] ?? 0) };
 }
 
+/** Makes the folder and takes the lock in a process that kills itself at the n-th call that changes the file system. */
+const locker = `
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { StateFolder } from ${JSON.stringify(join(root, 'dist/src/local/state-folder.js'))};
+const [directory, step] = process.argv.slice(1);
+let calls = 0;
+for (const name of ['mkdirSync', 'chmodSync', 'openSync', 'writeSync', 'writeFileSync', 'fsyncSync', 'closeSync', 'renameSync', 'linkSync', 'unlinkSync']) {
+  const original = fs[name];
+  fs[name] = (...args) => {
+    if (++calls === Number(step)) {
+      if (name === 'writeFileSync') original(args[0], '');
+      process.kill(process.pid, 'SIGKILL');
+    }
+    return original(...args);
+  };
+}
+syncBuiltinESMExports();
+const state = new StateFolder(directory);
+state.create();
+state.lock();
+process.stdout.write('took the lock in ' + calls + ' calls');
+`;
+
 const kinds: readonly StateFile[] = ['authority', 'lastGood', 'run'];
 
 describe('a writer of state that is killed', () => {
@@ -90,6 +114,26 @@ describe('a writer of state that is killed', () => {
         rmSync(directory, { recursive: true });
       }
     });
+});
+
+describe('a supervisor that is killed while it makes the folder or takes the lock', () => {
+  it('leaves a folder that the next one can lock, and no key that git would take', () => {
+    const run = (directory: string, step: number) =>
+      spawnSync(process.execPath, ['--input-type=module', '-e', locker, directory, String(step)], { encoding: 'utf8' });
+    const reference = newFolder();
+    const calls = Number(/in (\d+) calls/.exec(run(reference, 0).stdout)?.[1]);
+    assert.ok(calls >= 9, `only ${calls} calls were seen`);
+    for (let step = 1; step <= calls; step++) {
+      const directory = newFolder();
+      assert.equal(run(directory, step).signal, 'SIGKILL', `the control: step ${step} killed it`);
+      const next = run(directory, 0);
+      assert.equal(next.stderr, '', `after step ${step}`);
+      assert.match(next.stdout, /^took the lock/, `after step ${step}`);
+      assert.equal(readFileSync(join(directory, '.lateen/.gitignore'), 'utf8'), '*\n', `after step ${step}`);
+      rmSync(directory, { recursive: true });
+    }
+    rmSync(reference, { recursive: true });
+  });
 });
 
 describe('a mesh whose control plane was killed while it made its authority', () => {

@@ -13,7 +13,7 @@ import {
   type DeltaDiscoveryResponse,
   type Node,
 } from '../messages.js';
-import { findResourceType, resourceSchemas, typeUrlOf, type ResourceType } from '../resources.js';
+import { findResourceType, resourceSchemas, typeUrlOf, versionOfAll, type ResourceType } from '../resources.js';
 
 const method = grpcMethod(AggregatedDiscoveryService.method.deltaAggregatedResources);
 type Stream = ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
@@ -56,6 +56,17 @@ interface TypeState {
   readonly names: Set<string>;
   /** Versions that were taken, told to the next control plane so that it sends only what differs. */
   readonly versions: Map<string, string>;
+  /** One version for all of them; undefined until somebody asks. */
+  version: string | undefined;
+}
+
+/** All that was taken of one type. */
+export interface TakenResources {
+  readonly type: ResourceType;
+  readonly typeUrl: string;
+  /** Equal where names and versions are equal. */
+  readonly version: string;
+  readonly resources: number;
 }
 
 export class AdsClient {
@@ -69,14 +80,22 @@ export class AdsClient {
   constructor(options: AdsClientOptions) {
     this.#options = options;
     for (const type of ['cluster', 'listener'] as const)
-      this.#types.set(type, { wildcard: true, names: new Set(), versions: new Map() });
+      this.#types.set(type, { wildcard: true, names: new Set(), versions: new Map(), version: undefined });
     for (const type of ['endpoints', 'routes'] as const)
-      this.#types.set(type, { wildcard: false, names: new Set(), versions: new Map() });
+      this.#types.set(type, { wildcard: false, names: new Set(), versions: new Map(), version: undefined });
   }
 
   /** Connects and goes on until `close`. */
   start(): void {
     this.#connect();
+  }
+
+  /** How many resources of each type were taken, and one version for all of them. */
+  taken(): readonly TakenResources[] {
+    return [...this.#types].map(([type, state]) => {
+      state.version ??= versionOfAll(state.versions);
+      return { type, typeUrl: typeUrlOf(type), version: state.version, resources: state.versions.size };
+    });
   }
 
   /** Changes which resources of a type are wanted by name. */
@@ -90,6 +109,7 @@ export class AdsClient {
       state.names.delete(name);
       state.versions.delete(name);
     }
+    state.version = undefined;
     this.#stream?.write(
       create(DeltaDiscoveryRequestSchema, {
         typeUrl: typeUrlOf(type),
@@ -163,6 +183,7 @@ export class AdsClient {
     const bad = new Set(rejected.map(({ name }) => name));
     for (const { name, version } of changed) if (!bad.has(name)) state.versions.set(name, version);
     for (const name of response.removedResources) state.versions.delete(name);
+    state.version = undefined;
     this.#stream?.write(
       create(DeltaDiscoveryRequestSchema, {
         typeUrl: response.typeUrl,

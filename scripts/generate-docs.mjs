@@ -1,0 +1,172 @@
+// Writes the reference pages from the schemas, so that what they say is what is checked: docs/compatibility.md (every kind
+// and field of Istio's API, works or refused) and docs/mesh-yaml.md. `--check` only compares and fails where they differ.
+//
+// Usage: node scripts/generate-docs.mjs [--check]    (after a build: it reads dist/)
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const { kinds, refusedKinds } = await import(join(root, 'dist/src/api/kinds.js'));
+const { meshFileSchema } = await import(join(root, 'dist/src/api/mesh-file.js'));
+const { meshConfigSchema } = await import(join(root, 'dist/src/api/mesh-config.js'));
+
+const wrappers = new Set(['optional', 'nullable', 'default', 'prefault', 'readonly', 'nonoptional']);
+
+/** The schema inside optional(), default() and the like. */
+function inner(schema) {
+  return wrappers.has(schema.def.type) ? inner(schema.def.innerType) : schema;
+}
+
+/** What was written with describe() or refused(), wherever among the wrappers it stands. */
+function markOf(schema) {
+  const mark = schema.meta();
+  if (mark?.description !== undefined) return mark;
+  return wrappers.has(schema.def.type) ? markOf(schema.def.innerType) : {};
+}
+
+/** Rows for every field below a schema; `seen` ends recursion. */
+function* fieldsOf(schema, path = '', seen = []) {
+  const core = inner(schema);
+  if (seen.includes(core)) return;
+  const deeper = [...seen, core];
+  switch (core.def.type) {
+    case 'object':
+      for (const [name, field] of Object.entries(core.def.shape)) {
+        const fieldPath = path === '' ? name : `${path}.${name}`;
+        const mark = markOf(field);
+        // What is refused as a whole, or nearly, is one row.
+        if (mark.refused !== undefined) yield { path: fieldPath, ...mark };
+        else if (mark.description !== undefined) {
+          yield { path: fieldPath, ...mark };
+          yield* fieldsOf(field, fieldPath, deeper);
+        } else yield* fieldsOf(field, fieldPath, deeper);
+      }
+      break;
+    case 'array':
+      yield* fieldsOf(core.def.element, `${path}[]`, deeper);
+      break;
+    case 'record':
+      yield* fieldsOf(core.def.valueType, `${path}.*`, deeper);
+      break;
+    default:
+  }
+}
+
+const cell = (text) => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+function stateOf({ refused }) {
+  if (refused === undefined) return 'works';
+  if (refused === 'not yet') return 'refused: not yet';
+  return refused.startsWith('only') ? refused : `refused: ${refused}`;
+}
+
+function fieldTable(schema) {
+  const rows = [...fieldsOf(schema)].map(
+    (field) => `| \`${cell(field.path)}\` | ${cell(stateOf(field))} | ${cell(field.description ?? '')} |`,
+  );
+  return ['| field | state | meaning |', '|---|---|---|', ...rows].join('\n');
+}
+
+const generated = '<!-- Written by scripts/generate-docs.mjs from the schemas in src/api; change those. -->';
+
+function compatibility() {
+  const taken = kinds.map(
+    ({ kind, group, versions, purpose, names }) =>
+      `| ${kind} | ${group === '' ? 'core' : group} | ${versions.join(', ')} | ${purpose} | \`${names.join('`, `')}\` |`,
+  );
+  const refused = Object.entries(refusedKinds).flatMap(([group, names]) =>
+    names.map((name) => `| ${name} | ${group === '' ? 'core' : group} |`),
+  );
+  return `${generated}
+
+# Compatibility
+
+What of Istio's API this version takes. Everything else is refused with a diagnostic that names the object, file and line,
+the path of the field and what to do; nothing is ignored in silence. A field that this page does not name is unknown to Istio
+too and is refused as a mistake.
+
+## Kinds that work
+
+| kind | group | versions | what for | names for \`lateen get\` |
+|---|---|---|---|---|
+${taken.join('\n')}
+
+## Kinds that are refused: not yet
+
+| kind | group |
+|---|---|
+${refused.join('\n')}
+
+What runs is said in [mesh.yaml](mesh-yaml.md), which takes the place of Services, workloads and their endpoints.
+
+${kinds.map(({ kind, spec }) => `## ${kind}\n\n${fieldTable(spec)}\n`).join('\n')}
+## MeshConfig
+
+Stands in mesh.yaml under \`meshConfig\`.
+
+${fieldTable(meshConfigSchema)}
+
+## Differences in behaviour
+
+- A request for a host that is no service of the mesh is answered 404 with flag NR: sending it on to the outside (Istio's
+  \`ALLOW_ANY\`) is not here yet.
+- Without \`retries\` a request is tried once; Istio tries twice more where the connection failed. A request that is safe to
+  repeat and met an idle connection that had just been closed is repeated, as RFC 9110 section 9.2.2 allows.
+- Ports of protocol \`http2\` and \`grpc\` are carried as opaque bytes over mTLS, with TCP metrics; routes for them are named in an
+  info diagnostic. \`Upgrade\` (WebSocket) is not passed on: the application answers as if it had not been asked.
+- There is no redirection yet: applications reach the mesh at the addresses in their environment, see [mesh.yaml](mesh-yaml.md).
+`;
+}
+
+function meshYaml() {
+  return `${generated}
+
+# mesh.yaml
+
+Says what runs on this machine. \`lateen up DIR\` reads \`DIR/mesh.yaml\`, and every other YAML file below DIR as objects. Unknown
+keys are refused. A change takes effect when the file is saved: only what changed is started again, new before old.
+
+\`\`\`yaml
+services:
+  reviews:
+    namespace: shop
+    port: 9080
+    versions:
+      v1: { command: node reviews.mjs, replicas: 2 }
+      v2: { command: node reviews.mjs, env: { STARS: black } }
+  client: { command: node client.mjs }      # no port: it only calls others
+\`\`\`
+
+## What a started command finds in its environment
+
+| variable | meaning |
+|---|---|
+| \`PORT\` | where it must listen, on 127.0.0.1; with several ports the first, the others are \`PORT_<NAME>\` |
+| \`<SERVICE>_URL\` | \`http://127.0.0.1:<port>\`: calls to it go to that service through the mesh, whatever their Host says |
+| \`<SERVICE>_ADDR\` | \`127.0.0.1:<port>\`: the same for TCP |
+| \`HTTP_PROXY\`, \`http_proxy\`, \`NO_PROXY\`, \`NODE_USE_ENV_PROXY\` | the workload's outbound HTTP port, which routes by Host |
+
+A service of another namespace is \`<SERVICE>_<NAMESPACE>_URL\`. Names are upper-cased, other characters become \`_\`.
+
+## Fields
+
+${fieldTable(meshFileSchema)}
+`;
+}
+
+const pages = { 'docs/compatibility.md': compatibility(), 'docs/mesh-yaml.md': meshYaml() };
+const isCheck = process.argv.includes('--check');
+for (const [name, content] of Object.entries(pages)) {
+  const path = join(root, name);
+  const current = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  if (current === content) continue;
+  if (isCheck) {
+    process.stdout.write(`${name} is not what the schemas say; run \`npm run docs\`\n`);
+    process.exitCode = 1;
+    continue;
+  }
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
+  process.stdout.write(`wrote ${name}\n`);
+}

@@ -1,0 +1,82 @@
+// What the admin API shows of objects and proxies, computed from what the control plane knows.
+import type { ObjectView, ProxyView } from '../../admin/mesh-view.js';
+import { objectKey } from '../../api/object.js';
+import type { Service } from '../../model/service.js';
+import type { Snapshot } from '../../model/snapshot.js';
+import { meshFileName } from '../../sources/directory.js';
+import type { SourceState } from '../../sources/source.js';
+import type { Collector } from '../../telemetry/collector.js';
+import { memoize } from '../../util/memoize.js';
+import {
+  emptyResources,
+  findResourceType,
+  resourceTypes,
+  versionOfAll,
+  type Resources,
+  type ResourceSet,
+} from '../../xds/resources.js';
+import type { ProxyState } from '../../xds/server/ads-server.js';
+
+const versionOfSet = memoize((set: ResourceSet) =>
+  versionOfAll([...set.values()].map(({ name, version: one }) => [name, one])),
+);
+
+/** Every object with its state: in force, refused with an older version in force, or refused. */
+export function viewObjects(source: SourceState, snapshot: Snapshot): ObjectView[] {
+  const messages = new Map<string, string>();
+  for (const { severity, object, message } of source.diagnostics)
+    if (severity === 'error' && !messages.has(object)) messages.set(object, message);
+  const refused = new Map(source.refused.map((identity) => [objectKey(identity), identity]));
+  const inForce = source.objects.map((object): ObjectView => {
+    const isRefused = refused.delete(objectKey(object));
+    return {
+      object,
+      accepted: !isRefused,
+      message: isRefused ? (messages.get(objectKey(object)) ?? '') : 'in force',
+    };
+  });
+  const named = new Set(inForce.map(({ object }) => objectKey(object)));
+  return [
+    ...inForce,
+    ...snapshot.services.all.map(asServiceObject).filter(({ object }) => !named.has(objectKey(object))),
+    ...[...refused].map(([key, object]): ObjectView => ({
+      object,
+      accepted: false,
+      message: messages.get(key) ?? '',
+    })),
+  ];
+}
+
+/** A service of mesh.yaml as the object that it would be in Kubernetes. */
+function asServiceObject({ name, namespace, ports }: Service): ObjectView {
+  const origin = { file: meshFileName, line: 0 };
+  const spec = { ports: ports.map((port) => ({ name: port.name, port: port.port })) };
+  return {
+    object: { apiVersion: 'v1', kind: 'Service', name, namespace, labels: {}, annotations: {}, spec, origin },
+    accepted: true,
+    message: 'in force',
+  };
+}
+
+/** How far every connected proxy has come, by its acknowledgements and by what it says of itself. */
+export function viewProxies(
+  states: readonly ProxyState[],
+  appliedBy: Collector['applied'],
+  resourcesOf: (uid: string) => Resources | undefined,
+): ProxyView[] {
+  return states.map((state) => {
+    const applied = (appliedBy.get(state.workload) ?? []).flatMap(({ typeUrl, ...rest }) => {
+      const type = findResourceType(typeUrl);
+      return type === undefined ? [] : [{ type, ...rest }];
+    });
+    const wanted = resourcesOf(state.workload) ?? emptyResources;
+    const inForce = resourceTypes.every((type) =>
+      applied.some((one) => one.type === type && one.waiting === 0 && one.version === versionOfSet(wanted[type])),
+    );
+    return {
+      ...state,
+      inForce,
+      applied: applied.map(({ type, version, resources, waiting }) => ({ type, version, resources, waiting })),
+    };
+  });
+}
