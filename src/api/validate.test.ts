@@ -103,6 +103,10 @@ describe('an object that is not taken', () => {
     );
   });
 
+  it('has a version with more behind it', () => {
+    assert.match(kindMessage('networking.istio.io/v1/v1', 'VirtualService'), /not as v1\/v1; change apiVersion$/);
+  });
+
   it('names the wrong group for its kind', () => {
     assert.equal(
       kindMessage('networking.istio.io/v1', 'PeerAuthentication'),

@@ -150,7 +150,8 @@ export function validateMeshFile(
 
 /** The kind, or the sentence that refuses it. */
 function findKindOf(apiVersion: string, name: string): Kind | string {
-  const [group, version] = apiVersion.includes('/') ? (apiVersion.split('/', 2) as [string, string]) : ['', apiVersion];
+  const slash = apiVersion.indexOf('/');
+  const [group, version] = [apiVersion.slice(0, Math.max(0, slash)), apiVersion.slice(slash + 1)];
   const kind = kinds.find((candidate) => candidate.group === group && candidate.kind === name);
   if (kind !== undefined)
     return kind.versions.includes(version)

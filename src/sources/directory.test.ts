@@ -93,6 +93,20 @@ describe('the folder of a mesh', () => {
     assert.match(state.diagnostics[0]!.message, /^cannot be read: .*; the objects that it held before keep working$/);
   });
 
+  it('says so where it holds more files than are read, and keeps what was in force', async () => {
+    const many = Object.fromEntries(
+      Array.from({ length: 5001 }, (_, i) => [`f${String(i).padStart(4, '0')}.yaml`, '']),
+    );
+    const earlier = await folderOf({ 'z.yaml': rule('z') }).source.start();
+    const { source } = folderOf({ ...many, 'z.yaml': rule('z', 'new') }, new MemoryStore(earlier.objects));
+    const state = await source.start();
+    assert.deepEqual(
+      state.diagnostics.map(({ code, file, message }) => `${code} ${file} ${message}`),
+      ['LAT0003 ./ cannot be read: it holds more than 5000 YAML files; the objects that it held before keep working'],
+    );
+    assert.deepEqual(names(state), ['z.yaml z=z']);
+  });
+
   it('treats a link that leads nowhere as a file that is gone', async () => {
     const { root, source } = folderOf({});
     symlinkSync('gone', join(root, 'link.yaml'));
