@@ -35,8 +35,16 @@ const trafficPolicy = record({
   retryBudget: refused('Bounds retries by a share of requests.'),
 });
 
+/** The name becomes part of cluster names and of server names in the handshake. */
+const subsetName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9]([-A-Za-z0-9._]*[A-Za-z0-9])?$/,
+    'must be a name of letters, digits, dashes, dots and underscores',
+  );
+
 const subset = record({
-  name: describe(nonEmptyText, 'Name that routes refer to.'),
+  name: describe(subsetName, 'Name that routes refer to.'),
   labels: describe(labels.optional(), 'Labels of the workloads that belong to it; none: all of the host.'),
   trafficPolicy: describe(trafficPolicy.optional(), 'Overrides that of the host, block by block.'),
 });

@@ -122,7 +122,7 @@ const service = record({
       if (value[key] !== undefined) problem(key, 'cannot stand beside versions; write it under each version');
     if (Object.keys(value.versions).length === 0) problem('versions', 'must name a version');
   } else checkRunnable(value, context);
-  if (value.primary !== undefined && value.versions?.[value.primary] === undefined)
+  if (value.primary !== undefined && !Object.hasOwn(value.versions ?? {}, value.primary))
     problem('primary', `names ${value.primary}, which is not among versions`);
   const instances = value.versions === undefined ? [value] : Object.values(value.versions);
   const single = instances.length === 1 && (instances[0]!.replicas ?? 1) === 1;
@@ -177,6 +177,7 @@ export const meshFileSchema = record({
 }).superRefine((value, context) => {
   if (Object.keys(value.services).length === 0)
     context.addIssue({ code: 'custom', path: ['services'], message: 'must name a service' });
+  checkWorkloadNames(value.services, context);
   checkUpstreams(value.services, context);
   checkFixedPorts(value, context);
 });
@@ -197,6 +198,24 @@ export function findUpstream(
   const ports = target.ports?.map(({ port }) => port) ?? (target.port === undefined ? [] : [target.port]);
   const port = match[3] === undefined ? ports[0] : ports.find((candidate) => candidate === Number(match[3]));
   return port === undefined ? undefined : { service: match[1]!, port };
+}
+
+/** Version `b` of `a` is called like the service `a-b`: in one namespace there can be only one of them. */
+function checkWorkloadNames(services: MeshFile['services'], context: z.RefinementCtx): void {
+  const taken = new Map<string, string>();
+  for (const [name, { namespace = 'default', versions }] of Object.entries(services))
+    for (const version of versions === undefined ? [undefined] : Object.keys(versions)) {
+      const workload = version === undefined ? name : `${name}-${version}`;
+      const path = ['services', name, ...(version === undefined ? [] : ['versions', version])];
+      const other = taken.get(`${namespace}/${workload}`);
+      if (other === undefined) taken.set(`${namespace}/${workload}`, path.join('.'));
+      else
+        context.addIssue({
+          code: 'custom',
+          path,
+          message: `is a workload ${workload}, which ${other} is too; rename one`,
+        });
+    }
 }
 
 function checkUpstreams(services: MeshFile['services'], context: z.RefinementCtx): void {

@@ -16,7 +16,12 @@ export const peerAuthenticationSpec = record({
   ),
   mtls: describe(mutualTls.optional(), 'For all ports.'),
   portLevelMtls: describe(
-    z.record(z.string().regex(/^[1-9][0-9]{0,4}$/, 'must be a port'), mutualTls).optional(),
+    z
+      .record(
+        z.string().refine((port) => /^[1-9][0-9]{0,4}$/.test(port) && Number(port) <= 65535, 'must be a port'),
+        mutualTls,
+      )
+      .optional(),
     'For single ports of the workload; needs a selector.',
   ),
 }).superRefine((value, context) => {

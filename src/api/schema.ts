@@ -64,9 +64,14 @@ export const regularExpression = z
     }
   });
 
-/** How many groups a valid expression has. */
-export function groupCount(expression: string): number {
-  return expression === '*' ? 0 : RE2JS.compile(expression).groupCount();
+/** How many groups an expression has; undefined where it is not valid, which is another check's to say. */
+export function findGroupCount(expression: string): number | undefined {
+  if (expression === '*') return 0;
+  try {
+    return RE2JS.compile(expression).groupCount();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Istio's StringMatch: exactly one of exact, prefix, regex. */

@@ -21,7 +21,7 @@ export type DocumentResult =
 
 const metadataSchema = z.looseObject({
   name: z
-    .string({ error: 'needs a name' })
+    .string({ error: ({ input }) => (input === undefined || input === null ? 'needs a name' : undefined) })
     .regex(/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/, 'must be a name of lower-case letters, digits, dashes and dots'),
   namespace: z
     .string()
@@ -150,13 +150,14 @@ export function validateMeshFile(
 
 /** The kind, or the sentence that refuses it. */
 function findKindOf(apiVersion: string, name: string): Kind | string {
-  const [group, version] = apiVersion.includes('/') ? (apiVersion.split('/', 2) as [string, string]) : ['', apiVersion];
+  const slash = apiVersion.indexOf('/');
+  const [group, version] = [apiVersion.slice(0, Math.max(0, slash)), apiVersion.slice(slash + 1)];
   const kind = kinds.find((candidate) => candidate.group === group && candidate.kind === name);
   if (kind !== undefined)
     return kind.versions.includes(version)
       ? kind
       : `${name} exists in ${groupName(group)} as ${kind.versions.join(', ')}, not as ${version}; change apiVersion`;
-  if (refusedKinds[group]?.includes(name))
+  if (Object.hasOwn(refusedKinds, group) && refusedKinds[group]!.includes(name))
     return `${name} of ${apiVersion} is not supported yet; remove the object or keep it out of this folder`;
   const elsewhere = kinds.find((candidate) => candidate.kind === name);
   if (elsewhere !== undefined)
@@ -203,18 +204,23 @@ function locate(
 
 function sentence(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type')
-    return issue.message
-      .replace(/^Invalid input: expected (\w+), received undefined$/, 'is missing; it must be a $1')
-      .replace(
-        /^Invalid input: expected (\w+), received (\w+)$/,
-        (_, expected: string, received: string) =>
-          `must be ${article(expected)}, not ${article(received)}${expected === 'string' ? '; quote it' : ''}`,
-      );
+    return issue.message.replace(
+      /^Invalid input: expected (\w+), received (\w+)$/,
+      (_, expected: string, received: string) =>
+        received === 'undefined'
+          ? `is missing; it must be ${article(expected)}`
+          : `must be ${article(expected)}, not ${article(received)}${isPlain(received) && expected === 'string' ? '; quote it' : ''}`,
+    );
   if (issue.code === 'invalid_value')
     return issue.message.startsWith('Invalid')
       ? `must be one of ${issue.values.map(String).join(', ')}`
       : issue.message;
   return issue.message;
+}
+
+/** Whether quotes make a string of it. */
+function isPlain(type: string): boolean {
+  return type === 'number' || type === 'boolean';
 }
 
 function article(type: string): string {

@@ -3,7 +3,7 @@ import {
   describe,
   duration,
   exportTo,
-  groupCount,
+  findGroupCount,
   headerName,
   headerOperationName,
   headerTemplate,
@@ -44,10 +44,13 @@ const destination = record({
   ),
 });
 
+/** What the weights of one route may add up to: Envoy refuses configuration with more. */
+const highestTotalWeight = 4_294_967_295;
+
 const weightedDestination = record({
   destination: describe(destination, 'Where to send.'),
   weight: describe(
-    z.int('must be a whole number').min(0, 'must not be negative').max(4_294_967_295).optional(),
+    z.int('must be a whole number').min(0, 'must not be negative').max(highestTotalWeight).optional(),
     'Share relative to the sum of the weights; 0 drops the destination where there are others.',
   ),
   headers: describe(headers.optional(), 'Header changes for this destination only.'),
@@ -92,7 +95,7 @@ const rewrite = record({
     })
       .superRefine((value, context) => {
         const highest = Math.max(0, ...[...value.rewrite.matchAll(/\\(\d)/g)].map(([, digit]) => Number(digit)));
-        if (highest > groupCount(value.match))
+        if (highest > (findGroupCount(value.match) ?? highest))
           context.addIssue({
             code: 'custom',
             path: ['rewrite'],
@@ -187,6 +190,12 @@ const httpRoute = record({
   if (value.redirect !== undefined && value.rewrite !== undefined)
     context.addIssue({ code: 'custom', path: ['rewrite'], message: 'cannot stand beside redirect' });
   const weights = value.route?.map((destination) => destination.weight ?? 0) ?? [];
+  if (weights.reduce((sum, weight) => sum + weight, 0) > highestTotalWeight)
+    context.addIssue({
+      code: 'custom',
+      path: ['route'],
+      message: `has weights that add up to more than ${highestTotalWeight}; make them smaller`,
+    });
   if (weights.length > 1 && weights.every((weight) => weight === 0))
     context.addIssue({
       code: 'custom',
@@ -201,7 +210,14 @@ export const virtualServiceSpec = record({
     'Hosts that the rules are for; short names are completed with the namespace of the object.',
   ),
   gateways: describe(
-    z.array(z.literal('mesh', { error: 'only the gateway `mesh` is supported yet' })).optional(),
+    z
+      .array(
+        text.refine((name) => name === 'mesh', {
+          message: 'is not supported yet: there is only the gateway `mesh`',
+          params: { code: unsupported },
+        }),
+      )
+      .optional(),
     'Where the rules apply: `mesh`, the default, means all workloads.',
   ),
   http: describe(z.array(httpRoute).optional(), 'Rules for HTTP; the first that matches counts.'),

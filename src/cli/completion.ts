@@ -12,7 +12,11 @@ export function completionCommand(program: Command): Command {
       '\nExamples:\n  source <(lateen completion bash)\n  lateen completion zsh > "${fpath[1]}/_lateen"\n  lateen completion fish > ~/.config/fish/completions/lateen.fish',
     )
     .action((shell: string) => {
-      const script = { bash, zsh, fish }[shell as 'bash' | 'zsh' | 'fish'];
+      const script = new Map([
+        ['bash', bash],
+        ['zsh', zsh],
+        ['fish', fish],
+      ]).get(shell);
       if (script === undefined)
         throw new UserError(`no completion for ${shell}; there is one for bash, zsh and fish`, 2);
       process.stdout.write(script(describeCommands(program)));

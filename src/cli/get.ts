@@ -60,7 +60,7 @@ export function getCommand(): Command {
 async function get(kindName: string, name: string | undefined, options: GetOptions): Promise<number> {
   const lower = kindName.toLowerCase();
   if (['workloads', 'workload', 'wl'].includes(lower)) return getWorkloads(name, options);
-  if (['diagnostics', 'diagnostic', 'diag'].includes(lower)) return getDiagnostics(options);
+  if (['diagnostics', 'diagnostic', 'diag'].includes(lower)) return getDiagnostics(name, options);
   const kind = findKind(kindName);
   if (kind === undefined) {
     const known = ['workloads', 'diagnostics', ...kinds.flatMap((candidate) => candidate.names)];
@@ -117,14 +117,18 @@ async function getWorkloads(name: string | undefined, options: GetOptions): Prom
   return found(rows.length, name, 'workload');
 }
 
-async function getDiagnostics(options: GetOptions): Promise<number> {
+async function getDiagnostics(name: string | undefined, options: GetOptions): Promise<number> {
   const all = (await fetchFromMesh(options, '/api/diagnostics')) as Diagnostic[];
-  const rows = all.filter(
-    ({ object }) => options.namespace === undefined || object.split('/')[1] === options.namespace,
-  );
+  const rows = all.filter(({ object }) => {
+    const [, namespace, objectName] = object.split('/');
+    return (
+      (name === undefined || objectName === name) &&
+      (options.namespace === undefined || namespace === options.namespace)
+    );
+  });
   print(options.output, rows, () =>
     rows.length === 0
-      ? 'no diagnostics: everything is in force as written\n'
+      ? `no diagnostics${name === undefined && options.namespace === undefined ? '' : ' for these'}: everything is in force as written\n`
       : formatTable(
           ['SEVERITY', 'CODE', 'WHERE', 'OBJECT', 'FIELD', 'MESSAGE'],
           rows.map((row) => [

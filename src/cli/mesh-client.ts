@@ -21,6 +21,8 @@ export function meshLocationOptions(command: Command): Command {
 /** The JSON at `path` of the mesh's API. */
 export async function fetchFromMesh(location: MeshLocation, path: string): Promise<unknown> {
   const base = location.control ?? readUrl(location.directory);
+  if (!URL.canParse(path, base))
+    throw new UserError(`${base} is not an address; write one such as --control http://127.0.0.1:15014`, 2);
   let response: Response;
   try {
     response = await fetch(new URL(path, base), { signal: AbortSignal.timeout(10_000) });
@@ -38,7 +40,9 @@ export async function fetchFromMesh(location: MeshLocation, path: string): Promi
 function readUrl(directory: string): string {
   const file = join(resolve(directory), '.lateen', 'run.json');
   try {
-    return (JSON.parse(readFileSync(file, 'utf8')) as { url: string }).url;
+    const { url } = JSON.parse(readFileSync(file, 'utf8')) as { url?: unknown };
+    if (typeof url !== 'string') throw new Error('it names no address');
+    return url;
   } catch (error) {
     if (codeOf(error) === 'ENOENT')
       throw new UserError(

@@ -14,7 +14,8 @@ import {
 } from '../xds/messages.js';
 import { memoize } from '../util/memoize.js';
 import type { SubsetSpec, TrafficPolicy } from '../api/destination-rule.js';
-import { effectiveDestinationRule, policyOf, type EffectiveRule } from './destination-rules.js';
+import type { DestinationRule } from '../api/kinds.js';
+import { effectiveDestinationRule, findSource, policyOf } from './destination-rules.js';
 import { durationOf, fromAds, socketAddress, typed } from './messages.js';
 import { connectListenerName, inboundClusterName, outboundClusterName, serverNameIndication } from './names.js';
 import { effectiveMode } from './peer-authentication.js';
@@ -38,14 +39,12 @@ export function compileOutboundClusters(snapshot: Snapshot, service: Service, na
   const endpoints: ClusterLoadAssignment[] = [];
   for (const port of service.ports)
     for (const subset of subsets) {
-      clusters.push(compileCluster(service, port, subset, policyOf(rule, subset).loadBalancer, ruleSource(rule)));
+      clusters.push(
+        compileCluster(service, port, subset, policyOf(rule, subset).loadBalancer, findSource(rule, subset)),
+      );
       endpoints.push(compileEndpoints(snapshot, service, port, subset));
     }
   return { clusters, endpoints };
-}
-
-function ruleSource(rule: EffectiveRule) {
-  return rule.sources[0];
 }
 
 const compileCluster = memoize(
@@ -54,13 +53,13 @@ const compileCluster = memoize(
     port: ServicePort,
     subset: SubsetSpec | undefined,
     loadBalancer: TrafficPolicy['loadBalancer'],
-    source: ReturnType<typeof ruleSource>,
+    source: DestinationRule | undefined,
   ): Cluster => {
     const name = outboundClusterName(port.port, subset?.name ?? '', service.host);
     const metadata =
       source === undefined
         ? undefined
-        : provenance(source, subset === undefined ? 'spec' : `spec.subsets (${subset.name})`);
+        : provenance(source, subset === undefined ? 'spec' : `spec.subsets[${source.spec.subsets!.indexOf(subset)}]`);
     return create(ClusterSchema, {
       name,
       clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },

@@ -10,7 +10,7 @@ import { isVisibleIn } from '../model/visibility.js';
 export interface EffectiveRule {
   readonly policy: TrafficPolicy | undefined;
   readonly subsets: readonly SubsetSpec[];
-  /** The rules that it was made of, the deciding one first. */
+  /** The rules that it was made of, the oldest first. */
   readonly sources: readonly DestinationRule[];
 }
 
@@ -38,6 +38,12 @@ export function effectiveDestinationRule(snapshot: Snapshot, service: Service, c
 /** The policy of a subset: its own blocks, and the host's for those that it does not have. */
 export function policyOf(rule: EffectiveRule, subset: SubsetSpec | undefined): TrafficPolicy {
   return { ...rule.policy, ...subset?.trafficPolicy };
+}
+
+/** The rule from which a subset comes; without one that which gives the policy, or else the oldest. */
+export function findSource(rule: EffectiveRule, subset: SubsetSpec | undefined): DestinationRule | undefined {
+  if (subset !== undefined) return rule.sources.find(({ spec }) => spec.subsets?.includes(subset));
+  return rule.sources.find(({ spec }) => spec.trafficPolicy !== undefined) ?? rule.sources[0];
 }
 
 function mostSpecific(rules: readonly DestinationRule[]): DestinationRule[] {

@@ -39,7 +39,7 @@ function findHostConflicts(snapshot: Snapshot): Diagnostic[] {
     for (const [i, host] of hostsOf(virtualService).entries()) {
       const owner = owners.get(host);
       if (owner === undefined) owners.set(host, virtualService);
-      else
+      else if (owner !== virtualService)
         found.push(
           finding(
             'warning',

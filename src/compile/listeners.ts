@@ -103,7 +103,7 @@ export function compileInboundListener(
   place: WorkloadPort,
   protocol: Protocol,
 ): Listener {
-  const { mode, source } = effectiveMode(snapshot, workload, place.port);
+  const { mode, source, path } = effectiveMode(snapshot, workload, place.port);
   const cluster = inboundClusterName(place.port);
   const requests = inboundHttpFilter(snapshot.meshConfig, place.port, cluster);
   const bytes = tcpFilter(snapshot.meshConfig, cluster);
@@ -132,7 +132,7 @@ export function compileInboundListener(
       protocol === 'http' || mode === 'STRICT' ? inspectionTimeout : serverFirstTimeout,
     ),
     filterChains: chains.map((chain, i) => ({ name: `${place.port}-${i}`, ...chain })),
-    ...(source === undefined ? {} : { metadata: provenance(source, 'spec.mtls') }),
+    ...(source === undefined ? {} : { metadata: provenance(source, path) }),
   });
 }
 

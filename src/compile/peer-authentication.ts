@@ -8,6 +8,8 @@ export interface EffectiveMode {
   readonly mode: MutualTlsMode;
   /** The object that decided; undefined where none does and Istio's default (PERMISSIVE) holds. */
   readonly source: PeerAuthentication | undefined;
+  /** Field of it that decided; empty where none did. */
+  readonly path: string;
 }
 
 /**
@@ -26,17 +28,18 @@ export function effectiveMode(snapshot: Snapshot, workload: Workload, port: numb
       hasSelector(policy) &&
       matchesLabels(workload.labels, policy.spec.selector?.matchLabels ?? {}),
   );
-  const levels: [PeerAuthentication | undefined, (spec: PeerAuthenticationSpec) => string | undefined][] = [
-    [forWorkload, (spec) => spec.portLevelMtls?.[String(port)]?.mode],
-    [forWorkload, (spec) => spec.mtls?.mode],
-    [forNamespace, (spec) => spec.mtls?.mode],
-    [forMesh, (spec) => spec.mtls?.mode],
+  const forAllPorts = (spec: PeerAuthenticationSpec) => spec.mtls?.mode;
+  const levels: [PeerAuthentication | undefined, string, (spec: PeerAuthenticationSpec) => string | undefined][] = [
+    [forWorkload, `spec.portLevelMtls["${port}"]`, (spec) => spec.portLevelMtls?.[String(port)]?.mode],
+    [forWorkload, 'spec.mtls', forAllPorts],
+    [forNamespace, 'spec.mtls', forAllPorts],
+    [forMesh, 'spec.mtls', forAllPorts],
   ];
-  for (const [source, modeOf] of levels) {
+  for (const [source, path, modeOf] of levels) {
     const mode = source === undefined ? undefined : modeOf(source.spec);
-    if (mode !== undefined && mode !== 'UNSET') return { mode: mode as MutualTlsMode, source };
+    if (mode !== undefined && mode !== 'UNSET') return { mode: mode as MutualTlsMode, source, path };
   }
-  return { mode: 'PERMISSIVE', source: undefined };
+  return { mode: 'PERMISSIVE', source: undefined, path: '' };
 }
 
 function hasSelector(policy: PeerAuthentication): boolean {

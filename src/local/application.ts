@@ -31,6 +31,8 @@ const probeEveryMs = 50;
 const probeLaterEveryMs = 1000;
 /** How often a process that went into the background is looked for. */
 const lookEveryMs = 1000;
+/** A command that ran this long had recovered: the next pause before a start is short again. */
+const healthyAfterMs = 10_000;
 
 export class Application {
   readonly #options: ApplicationOptions;
@@ -41,6 +43,8 @@ export class Application {
   #timer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
   #lastLine = '';
+  /** Counts starts and ends, so that an answer from before is not taken for one about now. */
+  #turn = 0;
   #stopped = false;
 
   constructor(options: ApplicationOptions) {
@@ -52,6 +56,7 @@ export class Application {
   }
 
   start(): void {
+    this.#turn++;
     this.#startedMs = performance.now();
     const { command } = this.#options;
     if (command !== undefined) {
@@ -83,10 +88,12 @@ export class Application {
 
   #probe(): void {
     const { listens } = this.#options;
+    const turn = this.#turn;
     void Promise.all(listens.map(takesConnections)).then((answers) => {
-      if (this.#stopped) return;
+      if (this.#stopped || turn !== this.#turn) return;
       if (answers.every(Boolean)) {
-        this.#backoff.reset();
+        // Where nothing has to listen, being ready proves nothing.
+        if (listens.length > 0) this.#backoff.reset();
         // Output that went into the background stays named though it works.
         this.#tell({ ...this.#state, ready: true, problem: this.#backgroundProblem() });
         return;
@@ -108,12 +115,14 @@ export class Application {
 
   #onExit(command: Command, exit: CommandExit): void {
     if (this.#stopped || command !== this.#command) return;
+    this.#turn++;
     clearTimeout(this.#timer);
     if (exit.leftBehind.length > 0) {
       this.#adoptBackground(command);
       return;
     }
     if (command.pid !== undefined) this.#options.guard.remove(command.pid);
+    if (performance.now() - this.#startedMs > healthyAfterMs) this.#backoff.reset();
     const restartInMs = this.#backoff.next();
     this.#tell({ pid: undefined, ready: false, problem: this.#describeExit(exit, restartInMs) });
     this.#retry = setTimeout(() => this.start(), restartInMs);

@@ -22,9 +22,18 @@ export function cleanUpAfterCrash(state: StateFolder): number {
   return new Set([...groups.map(({ pid }) => pid), ...strays]).size;
 }
 
-function parseRunFile(text: string): RunFile | undefined {
+type LeftBehind = Pick<RunFile, 'startTimes' | 'runId'> & {
+  readonly workloads: readonly Pick<RunFile['workloads'][number], 'namespace' | 'name'>[];
+};
+
+/** The run that a file tells of; undefined where it is not one of ours, which must not keep a mesh from starting. */
+function parseRunFile(text: string): LeftBehind | undefined {
   try {
-    return JSON.parse(text) as RunFile;
+    const run = JSON.parse(text) as Partial<LeftBehind> | null;
+    if (typeof run?.startTimes !== 'object' || run.startTimes === null) return undefined;
+    const isWorkload = (item: unknown) => typeof item === 'object' && item !== null;
+    if (!Array.isArray(run.workloads) || !run.workloads.every(isWorkload)) return undefined;
+    return run as LeftBehind;
   } catch {
     return undefined;
   }

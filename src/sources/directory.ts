@@ -16,6 +16,7 @@ export const meshFileName = 'mesh.yaml';
 const quietMs = 100;
 /** How often the folder is read where the system cannot watch it. */
 const pollMs = 1000;
+/** Files beyond these are not read, and that is said. */
 const mostFiles = 5000;
 
 /** Keeps the last good version of every object beyond this process. */
@@ -148,7 +149,7 @@ function listFiles(root: string, onUnreadable: (folder: string, error: unknown) 
   const nameOf = (path: string) => relative(root, path).split(sep).join('/');
   const entriesOf = (folder: string) => {
     try {
-      return readdirSync(folder, { withFileTypes: true });
+      return readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') onUnreadable(`${nameOf(folder) || '.'}/`, error);
       return [];
@@ -157,11 +158,12 @@ function listFiles(root: string, onUnreadable: (folder: string, error: unknown) 
   const walk = (folder: string) => {
     for (const entry of entriesOf(folder)) {
       const path = join(folder, entry.name);
-      if (isIgnored(root, path) || found.length >= mostFiles) continue;
+      if (isIgnored(root, path) || found.length > mostFiles) continue;
       if (entry.isDirectory()) walk(path);
       else if (/\.ya?ml$/.test(entry.name) && path !== join(root, meshFileName)) found.push(nameOf(path));
     }
   };
   walk(root);
-  return found;
+  if (found.length > mostFiles) onUnreadable('./', new Error(`it holds more than ${mostFiles} YAML files`));
+  return found.slice(0, mostFiles);
 }

@@ -50,9 +50,27 @@ export function mergeDocuments(
     }
   }
   // What cannot be read at all keeps what it held before, but for what another file defines now.
-  for (const [key, object] of lastGood)
-    if (!objects.has(key) && unreadable.some((file) => isWithin(file, object.origin.file))) objects.set(key, object);
-  return { objects: [...objects.values()], refused: [...refused.values()], diagnostics };
+  const kept = [...lastGood].filter(
+    ([key, object]) => !objects.has(key) && unreadable.some((file) => isWithin(file, object.origin.file)),
+  );
+  return {
+    objects: insertByFile(
+      [...objects.values()],
+      kept.map(([, object]) => object),
+    ),
+    refused: [...refused.values()],
+    diagnostics,
+  };
+}
+
+/** Puts objects where their files stand: the order decides which of two is older, and a slip of the pen must not turn it. */
+function insertByFile(objects: readonly MeshObject[], kept: readonly MeshObject[]): MeshObject[] {
+  const all = [...objects];
+  for (const object of kept) {
+    const next = all.findIndex(({ origin }) => origin.file > object.origin.file);
+    all.splice(next < 0 ? all.length : next, 0, object);
+  }
+  return all;
 }
 
 /** Whether `path` is the file, or below the folder (`x/`; the root is `./`). */

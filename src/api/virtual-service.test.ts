@@ -1,0 +1,318 @@
+// VirtualService: what is taken, and what each refusal says.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { objectOf, refusalsOf } from '../../test/harness/objects.js';
+import { fieldsOf } from '../../test/harness/schema-walk.js';
+import { virtualServiceSpec } from './virtual-service.js';
+
+const taken = (spec: string) => objectOf('VirtualService', spec).spec;
+const refusals = (spec: string) => refusalsOf('VirtualService', spec);
+/** A spec whose only rule has these lines beside its route. */
+const withRule = (...lines: string[]) =>
+  ['hosts: [reviews]', 'http:', '- route: [{destination: {host: reviews}}]', ...lines.map((line) => `  ${line}`)].join(
+    '\n',
+  );
+const refusedRule = (...lines: string[]) => refusals(withRule(...lines)).map((text) => text.replaceAll('http[0].', ''));
+
+const everything = `
+hosts: [reviews, reviews.shop.svc.cluster.local, '*.example.com', '*', REVIEWS, my_host]
+gateways: [mesh]
+exportTo: ['*', '.', '~', shop]
+http:
+- name: first
+  match:
+  - name: one
+    uri: {exact: /a}
+    scheme: {exact: http}
+    method: {regex: 'GET|HEAD'}
+    authority: {prefix: reviews}
+    headers: {x-user: {exact: jason}, cookie: {regex: '*'}, end-user: {}}
+    withoutHeaders: {x-bot: {prefix: b}}
+    queryParams: {q: {exact: x}, present: {}}
+    ignoreUriCase: true
+    port: 9080
+    sourceLabels: {app: web}
+    sourceNamespace: shop
+    gateways: [mesh, edge]
+  - uri: {regex: '/b/\\d+'}
+  rewrite: {uriRegexRewrite: {match: '^/(\\w+)/(.*)$', rewrite: '/\\2/\\1'}}
+  timeout: 1.5s
+  retries: {attempts: 0, perTryTimeout: 2s, retryOn: 5xx}
+  headers:
+    request: {set: {x-a: b, ':authority': h}, add: {x-from: '%DOWNSTREAM_REMOTE_ADDRESS%'}, remove: [x-c]}
+    response: {set: {x-d: '100%%'}, add: {x-e: f}, remove: [server]}
+  route:
+  - destination: {host: reviews, subset: v1, port: {number: 9080}}
+    weight: 90
+    headers: {request: {set: {x-version: v1}}}
+  - destination: {host: reviews}
+    weight: 10
+- match: [{uri: {prefix: /old}}]
+  redirect: {uri: /new, authority: shop.example.com, scheme: https, port: 8443, redirectCode: 308}
+- match: [{uri: {prefix: /x}}]
+  rewrite: {uri: /, authority: other}
+  route: [{destination: {host: reviews}, weight: 0}]
+- redirect: {derivePort: FROM_REQUEST_PORT}
+`;
+
+describe('a VirtualService', () => {
+  it('may have every field that is supported', () => {
+    const spec = taken(everything);
+    assert.equal(spec.http?.length, 4);
+    assert.equal(spec.http[0]?.match?.[0]?.ignoreUriCase, true);
+  });
+
+  it('has every supported field in the example of this test', () => {
+    const missing = fieldsOf(virtualServiceSpec)
+      .filter(({ refused }) => refused === undefined)
+      .map(({ path }) => /\w+(?=\W*$)/.exec(path)![0])
+      .filter(
+        (name) =>
+          !new RegExp(`\\b${name}\\b`).test(everything) &&
+          !['retryRemoteLocalities', 'retryIgnorePreviousHosts', 'backoff'].includes(name),
+      );
+    assert.deepEqual(missing, []);
+  });
+
+  it('describes every field for the reference', () => {
+    const silent = fieldsOf(virtualServiceSpec).filter(
+      ({ path, description }) => description === undefined && !path.startsWith('http[].retries.'),
+    );
+    assert.deepEqual(silent, []);
+  });
+});
+
+describe('what a VirtualService cannot have yet', () => {
+  const places: [string, (name: string) => string, number][] = [
+    ['', (name) => `hosts: [a]\nhttp: [{route: [{destination: {host: a}}]}]\n${name}: []`, 3],
+    ['http[].', (name) => withRule(`${name}: {}`), 4],
+    ['http[].match[].', (name) => withRule(`match: [{uri: {exact: /},`, `  ${name}: x}]`), 5],
+  ];
+  for (const { path, refused } of fieldsOf(virtualServiceSpec)) {
+    if (refused !== 'not yet') continue;
+    const [prefix, specOf, line] = places.findLast(([start]) => path.startsWith(start))!;
+    const name = path.slice(prefix.length);
+    it(`is ${path}, which says so with its line`, () => {
+      assert.deepEqual(refusals(specOf(name)), [
+        `LAT0002 ${line} ${path.replaceAll('[]', '[0]')}: is not supported yet`,
+      ]);
+    });
+  }
+
+  it('is a gateway other than mesh', () => {
+    assert.deepEqual(refusals(`${withRule()}\ngateways:\n- mesh\n- shop/edge`), [
+      'LAT0002 6 gateways[1]: is not supported yet: there is only the gateway `mesh`',
+    ]);
+  });
+
+  it('is any retry', () => {
+    for (const retries of ['{attempts: 2}', '{}', '{retryOn: 5xx}'])
+      assert.deepEqual(refusedRule(`retries: ${retries}`), [
+        'LAT0002 4 retries: is not supported yet except as `attempts: 0`',
+      ]);
+    assert.deepEqual(refusedRule('retries: {attempts: 0, tries: 1}'), [
+      'IST0106 4 retries.tries: is not a known field',
+    ]);
+  });
+});
+
+describe('hosts', () => {
+  it('are needed', () => {
+    assert.deepEqual(refusals('http: [{route: [{destination: {host: a}}]}]'), [
+      'IST0106 0 hosts: is missing; it must be an array',
+    ]);
+    assert.deepEqual(refusals('hosts: []\nhttp: [{route: [{destination: {host: a}}]}]'), [
+      'IST0106 1 hosts: must name a host',
+    ]);
+  });
+
+  it('are names, `*`, or `*.` and a name', () => {
+    for (const host of ['', 'a b', 'http://a', 'a:80', 'a*', '*a', '*.', 'a.', '-a', 'a/b', 'é'])
+      assert.deepEqual(
+        refusals(`hosts:\n- ok\n- ${JSON.stringify(host)}\nhttp: [{route: [{destination: {host: a}}]}]`),
+        ['IST0106 3 hosts[1]: must be a host name, `*`, or `*.` followed by a host name'],
+        host,
+      );
+    assert.match(
+      refusals(`hosts: [${'a'.repeat(256)}]\nhttp: [{route: [{destination: {host: a}}]}]`)[0]!,
+      /at most 255 characters/,
+    );
+  });
+
+  it('stand there once', () => {
+    assert.deepEqual(refusals('hosts: [a, b, a]\nhttp: [{route: [{destination: {host: a}}]}]'), [
+      'IST0106 1 hosts[2]: names a twice',
+    ]);
+  });
+});
+
+describe('a rule', () => {
+  it('needs a route or a redirect, and has one of them', () => {
+    assert.deepEqual(refusals('hosts: [a]\nhttp:\n- name: x'), ['IST0106 3 http[0]: needs a route or a redirect']);
+    assert.deepEqual(refusals('hosts: [a]'), ['IST0106 0 : needs http']);
+    assert.deepEqual(refusedRule('redirect: {uri: /}'), [
+      'IST0106 3 http[0]: has route and redirect; only one is allowed',
+    ]);
+    assert.deepEqual(refusals('hosts: [a]\nhttp:\n- route: []'), ['IST0106 3 http[0].route: must name a destination']);
+  });
+
+  it('has no rewrite beside a redirect', () => {
+    assert.deepEqual(refusals('hosts: [a]\nhttp:\n- redirect: {uri: /}\n  rewrite: {uri: /}'), [
+      'IST0106 4 http[0].rewrite: cannot stand beside redirect',
+    ]);
+  });
+
+  it('has timeouts of at least a millisecond', () => {
+    for (const timeout of ['5', '-1s', '1d', '1 s', '0.5ms', '999us', "''"])
+      assert.deepEqual(
+        refusedRule(`timeout: "${timeout}"`),
+        ['IST0106 4 timeout: must be a duration of at least 1ms, such as 500ms, 5s or 1h'],
+        timeout,
+      );
+    assert.deepEqual(refusedRule('timeout: 5'), ['IST0106 4 timeout: must be a string, not a number; quote it']);
+    for (const timeout of ['0s', '1ms', '1h30m', '1.5s', '0']) assert.ok(taken(withRule(`timeout: "${timeout}"`)));
+  });
+});
+
+describe('weights', () => {
+  const withWeights = (...weights: (number | string)[]) =>
+    `hosts: [a]\nhttp:\n- route:\n${weights.map((weight) => `  - {destination: {host: a}, weight: ${weight}}`).join('\n')}`;
+
+  it('are relative and may add up to anything but zero', () => {
+    for (const weights of [[1, 1], [90, 10], [1000, 1], [0, 1], [0], [4_294_967_295]])
+      assert.ok(taken(withWeights(...weights)));
+    assert.deepEqual(refusals(withWeights(0, 0)), [
+      'IST0106 3 http[0].route: has weights that add up to 0; give at least one destination a weight',
+    ]);
+  });
+
+  it('are whole numbers that are not negative', () => {
+    assert.deepEqual(refusals(withWeights(1, -1)), ['IST0106 5 http[0].route[1].weight: must not be negative']);
+    for (const weight of [1.5, '"5"', 'ten'])
+      assert.deepEqual(refusals(withWeights(weight, 1)), ['IST0106 4 http[0].route[0].weight: must be a whole number']);
+  });
+
+  it('add up to no more than proxies take', () => {
+    assert.deepEqual(refusals(withWeights(4_294_967_295, 1)), [
+      'IST0106 3 http[0].route: has weights that add up to more than 4294967295; make them smaller',
+    ]);
+  });
+});
+
+describe('a match', () => {
+  it('has one of exact, prefix and regex', () => {
+    assert.deepEqual(refusedRule('match: [{uri: {exact: /a,', '  prefix: /b}}]'), [
+      'IST0106 4 match[0].uri: has exact and prefix; only one of exact, prefix and regex is allowed',
+    ]);
+    assert.deepEqual(refusedRule('match: [{uri: {suffix: /a}}]'), [
+      'IST0106 4 match[0].uri.suffix: is not a known field',
+    ]);
+    assert.deepEqual(refusedRule('match: [{uri: /a}]'), ['IST0106 4 match[0].uri: must be an object, not a string']);
+  });
+
+  it("has regular expressions in RE2's syntax", () => {
+    for (const regex of ['(', '(?=a)', '\\1', 'a{2000}', '[z-a]'])
+      assert.match(
+        refusedRule(`match: [{uri: {regex: '${regex}'}}]`)[0]!,
+        /^IST0106 4 match\[0\]\.uri\.regex: is not a regular expression in RE2 syntax: /,
+        regex,
+      );
+    assert.match(refusedRule(`match: [{uri: {regex: '${'a'.repeat(1025)}'}}]`)[0]!, /must be at most 1024 characters/);
+    assert.ok(taken(withRule("match: [{headers: {a: {regex: '*'}}, uri: {regex: '(?i)/[[:alpha:]]+(?P<n>x)?'}}]")));
+  });
+
+  it('has header names that are tokens', () => {
+    for (const name of ['', 'a b', 'a:', ':path', 'é'])
+      assert.deepEqual(
+        refusedRule(`match: [{headers: {${JSON.stringify(name)}: {exact: x}}}]`).map((text) =>
+          text.replace(/^.*: (?=must)/, ''),
+        ),
+        ['must be an HTTP header name'],
+        name,
+      );
+  });
+
+  it('has ports from 1 to 65535', () => {
+    for (const port of [0, 65_536, -1])
+      assert.deepEqual(refusedRule(`match: [{port: ${port}}]`), [
+        'IST0106 4 match[0].port: must be a port from 1 to 65535',
+      ]);
+  });
+});
+
+describe('a rewrite', () => {
+  it('rewrites something, and the path in one way', () => {
+    assert.deepEqual(refusedRule('rewrite: {}'), ['IST0106 4 rewrite: needs uri, authority or uriRegexRewrite']);
+    assert.deepEqual(refusedRule('rewrite: {uri: /, uriRegexRewrite: {match: a, rewrite: b}}'), [
+      'IST0106 4 rewrite: has uri and uriRegexRewrite; only one is allowed',
+    ]);
+  });
+
+  it('names only groups that its expression has', () => {
+    assert.deepEqual(refusedRule("rewrite: {uriRegexRewrite: {match: '(a)', rewrite: '\\2'}}"), [
+      'IST0106 4 rewrite.uriRegexRewrite.rewrite: names group \\2, which match does not have',
+    ]);
+  });
+
+  it('with a broken expression is refused for that alone', () => {
+    const found = refusedRule("rewrite: {uriRegexRewrite: {match: '(', rewrite: '\\1'}}");
+    assert.equal(found.length, 1);
+    assert.match(found[0]!, /rewrite\.uriRegexRewrite\.match: is not a regular expression/);
+  });
+});
+
+describe('a redirect', () => {
+  const redirect = (text: string) => refusals(`hosts: [a]\nhttp:\n- redirect: ${text}`);
+  it('leads somewhere, with a status that redirects', () => {
+    assert.deepEqual(redirect('{}'), ['IST0106 3 http[0].redirect: needs uri, authority, scheme, port or derivePort']);
+    assert.deepEqual(redirect('{redirectCode: 301}'), [
+      'IST0106 3 http[0].redirect: needs uri, authority, scheme, port or derivePort',
+    ]);
+    assert.deepEqual(redirect('{uri: /, redirectCode: 300}'), [
+      'IST0106 3 http[0].redirect.redirectCode: must be 301, 302, 303, 307 or 308',
+    ]);
+    assert.deepEqual(redirect('{uri: /, scheme: ftp}'), [
+      'IST0106 3 http[0].redirect.scheme: must be one of http, https',
+    ]);
+  });
+
+  it('gets its port from one place', () => {
+    assert.deepEqual(redirect('{port: 80, derivePort: FROM_REQUEST_PORT}'), [
+      'IST0106 3 http[0].redirect: has port and derivePort; only one is allowed',
+    ]);
+  });
+});
+
+describe('headers', () => {
+  it('cannot carry line breaks into a message', () => {
+    for (const value of ['a\nb', 'a\r', 'a\u0000', '\u007f'])
+      assert.deepEqual(refusedRule(`headers: {request: {set: {x: ${JSON.stringify(value)}}}}`), [
+        'IST0106 4 headers.request.set.x: must not contain line breaks or control characters',
+      ]);
+    assert.match(refusedRule('rewrite: {authority: "a\\nb"}')[0]!, /line breaks/);
+  });
+
+  it('name only operators that exist', () => {
+    assert.match(
+      refusedRule("headers: {request: {set: {x: '%NOPE%'}}}")[0]!,
+      /uses %NOPE%, which is not supported yet; these are: /,
+    );
+    assert.match(
+      refusedRule("headers: {request: {add: {x: '100%'}}}")[0]!,
+      /has a % at position 3 that begins no operator; write %% for a percent sign/,
+    );
+    assert.match(refusedRule("headers: {response: {add: {x: '%REQ%'}}}")[0]!, /without a header name/);
+    assert.match(
+      refusedRule("headers: {response: {add: {x: '%PROTOCOL(x)%'}}}")[0]!,
+      /an argument, which it does not take/,
+    );
+  });
+});
+
+describe('exportTo', () => {
+  it('names namespaces, `*`, `.` or `~`', () => {
+    assert.deepEqual(refusals(`${withRule()}\nexportTo: [Shop]`), [
+      'IST0106 4 exportTo[0]: must be `*`, `.`, `~` or a namespace',
+    ]);
+  });
+});
