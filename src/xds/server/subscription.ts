@@ -18,6 +18,8 @@ export interface SubscriptionRequest {
 }
 
 const everything = '*';
+/** In the place of a version: whether the proxy holds it is open, so it is sent, or said to be gone, once more. */
+const unsure = '?';
 
 export class Subscription {
   #wildcard = false;
@@ -96,8 +98,15 @@ export class Subscription {
   }
 
   #unsubscribe(name: string): void {
-    if (name === everything) this.#wildcard = false;
-    this.#names.delete(name);
+    if (name === everything) {
+      // The proxy drops what it had no other reason to hold.
+      this.#wildcard = false;
+      for (const held of this.#held.keys()) if (!this.#names.has(held)) this.#held.delete(held);
+      return;
+    }
+    const wasNamed = this.#names.delete(name);
     if (!this.#wildcard) this.#held.delete(name);
+    // It cannot know whether "everything" has the name too, and xDS has the server say so.
+    else if (wasNamed) this.#held.set(name, unsure);
   }
 }
