@@ -294,7 +294,7 @@ const steps = fc.array(
     }),
     fc.record({ kind: fc.constantFrom('arrive at server' as const, 'arrive at proxy' as const) }),
   ),
-  { maxLength: 40 },
+  { maxLength: 40, size: 'max' },
 );
 
 it('whatever the order of requests, answers and changes, a proxy ends with exactly what it wants', () => {
@@ -312,6 +312,6 @@ it('whatever the order of requests, answers and changes, a proxy ends with exact
       }
       assert.equal(world.server.isPending, false);
     }),
-    { numRuns: 3000 },
+    { numRuns: 4000 },
   );
 });
