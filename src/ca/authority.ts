@@ -1,6 +1,13 @@
 // The mesh's own certificate authority: one root, made at first start, and short-lived leaves for workloads.
 import 'reflect-metadata';
-import { createPrivateKey, generateKeyPairSync, randomBytes, webcrypto, type KeyObject } from 'node:crypto';
+import {
+  createPrivateKey,
+  generateKeyPairSync,
+  randomBytes,
+  webcrypto,
+  X509Certificate,
+  type KeyObject,
+} from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { fromPem, toPem } from '../identity/der.js';
 
@@ -83,7 +90,10 @@ export class Authority {
     const [rootDer] = fromPem('CERTIFICATE', file);
     if (keyDer === undefined || rootDer === undefined)
       throw new Error('it does not hold a private key and a certificate');
-    const key = await importSigningKey(createPrivateKey({ key: keyDer, format: 'der', type: 'pkcs8' }));
+    const privateKey = createPrivateKey({ key: keyDer, format: 'der', type: 'pkcs8' });
+    if (!new X509Certificate(rootDer).checkPrivateKey(privateKey))
+      throw new Error('its private key does not belong to its certificate');
+    const key = await importSigningKey(privateKey);
     return new Authority(new x509.X509Certificate(new Uint8Array(rootDer)), key);
   }
 
@@ -101,16 +111,16 @@ export class Authority {
    * @throws SigningRefused where the request is malformed, of another kind of key, or not signed by its own key
    */
   async sign(csrPem: string, request: Omit<LeafRequest, 'publicKey'>): Promise<Issued> {
-    const csr = parseRequest(csrPem);
-    const { algorithm: kind } = csr.publicKey;
-    if (kind.name !== algorithm.name || (kind as webcrypto.EcKeyAlgorithm).namedCurve !== algorithm.namedCurve)
-      throw new SigningRefused('the key is not ECDSA with the curve P-256');
-    if (!(await csr.verify())) throw new SigningRefused('the request is not signed by its own key');
-    return this.issue({ ...request, publicKey: csr.publicKey });
+    return this.issue({ ...request, publicKey: await provenKey(parseRequest(csrPem)) });
   }
 
-  /** Issues a certificate for a public key. */
+  /**
+   * Issues a certificate for a public key.
+   * @throws Error where the root has expired: nobody would believe it
+   */
   async issue({ publicKey, names, lifetimeMs, nowMs }: LeafRequest): Promise<Issued> {
+    if (nowMs >= this.rootNotAfterMs)
+      throw new Error(`the root certificate expired at ${this.#root.notAfter.toISOString()}`);
     const notAfterMs = Math.min(nowMs + lifetimeMs, this.rootNotAfterMs);
     const leaf = await x509.X509CertificateGenerator.create({
       serialNumber: newSerial(),
@@ -142,6 +152,24 @@ function parseRequest(csrPem: string): x509.Pkcs10CertificateRequest {
     return new x509.Pkcs10CertificateRequest(new Uint8Array(der));
   } catch {
     throw new SigningRefused('the request is malformed');
+  }
+}
+
+/** The key of a request, once it is clear that the request is signed by it. */
+async function provenKey(csr: x509.Pkcs10CertificateRequest): Promise<x509.PublicKey> {
+  const kind = await readable(() => csr.publicKey.algorithm);
+  if (kind.name !== algorithm.name || (kind as webcrypto.EcKeyAlgorithm).namedCurve !== algorithm.namedCurve)
+    throw new SigningRefused('the key is not ECDSA with the curve P-256');
+  if (!(await readable(() => csr.verify()))) throw new SigningRefused('the request is not signed by its own key');
+  return csr.publicKey;
+}
+
+/** What the libraries cannot read they throw at, each in its own words. */
+async function readable<T>(read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch {
+    throw new SigningRefused('the key or the signature of the request cannot be read');
   }
 }
 

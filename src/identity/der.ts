@@ -85,16 +85,13 @@ export function readTime(element: DerElement): number {
         ? /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text)
         : null;
   if (match === null) throw new DerError('time expected');
-  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const fullYear = element.tag === tag.utcTime ? year + (year >= 50 ? 1900 : 2000) : year;
-  return Date.UTC(fullYear, month - 1, day, hour, minute, second);
+  const [year, month, day, hour, minute, second] = match.slice(1) as [string, string, string, string, string, string];
+  const fullYear = element.tag === tag.generalizedTime ? year : Number(year) >= 50 ? `19${year}` : `20${year}`;
+  const iso = `${fullYear}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+  const ms = Date.parse(iso);
+  // What does not exist, such as 30 February, is NaN or comes back as another day.
+  if (Number.isNaN(ms) || new Date(ms).toISOString() !== iso) throw new DerError('time that exists expected');
+  return ms;
 }
 
 /** Writes one element around its content. */

@@ -9,10 +9,15 @@ export interface LeafCertificate {
   readonly uris: readonly string[];
   /** Whether basicConstraints marks it as an authority. */
   readonly isAuthority: boolean;
+  /** Whether keyUsage lets its key sign certificates or revocation lists; without keyUsage it does not. */
+  readonly maySignCertificates: boolean;
 }
 
 const oidSubjectAltName = Buffer.from([0x55, 0x1d, 0x11]);
 const oidBasicConstraints = Buffer.from([0x55, 0x1d, 0x13]);
+const oidKeyUsage = Buffer.from([0x55, 0x1d, 0x0f]);
+/** keyCertSign and cRLSign, in the first byte of the bits (RFC 5280 section 4.2.1.3). */
+const signingUsages = 0x04 | 0x02;
 const tagVersion = 0xa0;
 const tagExtensions = 0xa3;
 const tagUriName = 0x86;
@@ -32,8 +37,9 @@ export function parseLeafCertificate(der: Uint8Array): LeafCertificate {
   return {
     notBeforeMs: readTime(notBefore),
     notAfterMs: readTime(notAfter),
-    uris: readUris(extensions.find((e) => e.oid.equals(oidSubjectAltName))?.value),
-    isAuthority: readIsAuthority(extensions.find((e) => e.oid.equals(oidBasicConstraints))?.value),
+    uris: readUris(findExtension(extensions, oidSubjectAltName)),
+    isAuthority: readIsAuthority(findExtension(extensions, oidBasicConstraints)),
+    maySignCertificates: readMaySign(findExtension(extensions, oidKeyUsage)),
   };
 }
 
@@ -53,6 +59,13 @@ function readExtensions(wrapper: DerElement | undefined): Extension[] {
   });
 }
 
+/** At most one of a kind may be there (RFC 5280 section 4.2): readers could believe different ones. */
+function findExtension(extensions: readonly Extension[], oid: Buffer): Uint8Array | undefined {
+  const [found, second] = extensions.filter((extension) => extension.oid.equals(oid));
+  if (second !== undefined) throw new DerError('an extension is there twice');
+  return found?.value;
+}
+
 function readUris(value: Uint8Array | undefined): string[] {
   if (value === undefined) return [];
   return childrenOf(expectTag(readWhole(value), tag.sequence, 'subjectAltName'))
@@ -64,4 +77,10 @@ function readIsAuthority(value: Uint8Array | undefined): boolean {
   if (value === undefined) return false;
   const [first] = childrenOf(expectTag(readWhole(value), tag.sequence, 'basicConstraints'));
   return first?.tag === tag.boolean && contentOf(first)[0] !== 0;
+}
+
+function readMaySign(value: Uint8Array | undefined): boolean {
+  if (value === undefined) return false;
+  const [, bits = 0] = contentOf(expectTag(readWhole(value), tag.bitString, 'keyUsage'));
+  return (bits & signingUsages) !== 0;
 }

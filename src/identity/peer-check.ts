@@ -33,7 +33,7 @@ export interface PeerExpectation {
 }
 
 /**
- * Checks validity, the single SPIFFE ID, trust domain and expected identity of a leaf certificate.
+ * Checks validity, the single SPIFFE ID, trust domain and expected identity of a leaf certificate (X509-SVID section 5.2).
  * The chain to a trusted root is the TLS library's to check, at the handshake that made the session.
  */
 export function checkPeer(leafDer: Uint8Array | undefined, expected: PeerExpectation): PeerVerdict {
@@ -50,6 +50,8 @@ export function checkPeer(leafDer: Uint8Array | undefined, expected: PeerExpecta
   if (expected.nowMs >= leaf.notAfterMs)
     return refusePeer('expired certificate', `the certificate expired at ${iso(leaf.notAfterMs)}`);
   if (leaf.isAuthority) return refusePeer('no SPIFFE ID', 'the certificate belongs to an authority, not to a workload');
+  if (leaf.maySignCertificates)
+    return refusePeer('no SPIFFE ID', 'the key of the certificate may sign certificates, which no workload may');
   const [uri, second] = leaf.uris;
   if (uri === undefined || second !== undefined)
     return refusePeer('no SPIFFE ID', `the certificate has ${leaf.uris.length} URI names instead of one`);

@@ -36,6 +36,9 @@ const mostTypes = 20;
 /** Bounds of a label that a proxy may send. */
 const mostLabels = 100;
 const longestLabel = 1024;
+/** Names as Prometheus has them, but for `le` and for those under which requests and connections are printed. */
+const metricName = /^(?!istio_(?:requests?|response|tcp)_)[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/;
+const labelName = /^(?!le$)[a-zA-Z_][a-zA-Z0-9_]{0,255}$/;
 
 export class Collector {
   readonly window: TrafficWindow;
@@ -112,9 +115,8 @@ export class Collector {
 
   #reported(run: ProxyRun, kind: SeriesKind, name: string, labels: readonly string[]): Reported | undefined {
     const length = lengths[kind];
-    if (length === undefined || labels.length > mostLabels || labels.some((label) => label.length > longestLabel))
-      return undefined;
-    const key = [kind, name, ...labels].join('\0');
+    if (length === undefined || !isPrintable(kind, name, labels)) return undefined;
+    const key = JSON.stringify([kind, name, ...labels]);
     let reported = run.byLabels.get(key);
     if (reported === undefined) {
       let total = this.#totals.get(key);
@@ -133,6 +135,7 @@ export class Collector {
   }
 
   #add({ total, last }: Reported, values: readonly number[]): void {
+    if (!values.every(Number.isFinite)) return; // once in a total it would never leave
     if (total.kind === SeriesKind.REQUESTS || total.kind === SeriesKind.CONNECTIONS)
       this.window.add(total, values, last);
     for (let i = 0; i < last.length; i++) {
@@ -140,4 +143,15 @@ export class Collector {
       last[i] = values[i]!;
     }
   }
+}
+
+/** Whether a row can be printed without spoiling the page for all: what proxies send is not trusted. */
+function isPrintable(kind: SeriesKind, name: string, labels: readonly string[]): boolean {
+  const isNamed = kind === SeriesKind.COUNTER || kind === SeriesKind.GAUGE;
+  return (
+    (isNamed ? metricName.test(name) : name === '') &&
+    labels.length <= mostLabels &&
+    labels.length % 2 === 0 &&
+    labels.every((label, i) => (i % 2 === 0 ? labelName.test(label) : label.length <= longestLabel))
+  );
 }

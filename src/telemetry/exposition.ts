@@ -48,12 +48,14 @@ const connectionFamilies = [
 ] as const;
 
 /** Help of the metrics that proxies name themselves. */
-const help: Readonly<Record<string, string>> = {
-  istio_build: 'Version of the proxies, by component.',
-  lateen_access_log_lines_dropped_total: 'Lines of access log that could not be written.',
-  lateen_telemetry_series_dropped_total: 'Series that found no room in a proxy.',
-  lateen_connections_refused_total: 'Connections that a proxy turned away, by reason.',
-};
+const help: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    istio_build: 'Version of the proxies, by component.',
+    lateen_access_log_lines_dropped_total: 'Lines of access log that could not be written.',
+    lateen_telemetry_series_dropped_total: 'Series that found no room in a proxy.',
+    lateen_connections_refused_total: 'Connections that a proxy turned away, by reason.',
+  }),
+);
 
 /** Everything that proxies reported, and `families`, as one page. */
 export function formatExposition(totals: Iterable<Total>, families: readonly Family[]): string {
@@ -97,7 +99,7 @@ function ownFamilies(all: readonly Total[]): Family[] {
         (family = {
           name,
           type: kind === SeriesKind.COUNTER ? 'counter' : 'gauge',
-          help: help[name] ?? name,
+          help: help.get(name) ?? name,
           samples: [],
         }),
       );

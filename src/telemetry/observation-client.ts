@@ -11,6 +11,8 @@ import type { Series, SeriesRegistry } from './series.js';
 
 const method = grpcMethod(ObservationService.method.observe);
 const reportEveryMs = 1000;
+/** Series of one message: the control plane takes 4 MiB at a time, and the first report after a break names all of them. */
+const mostInReport = 500;
 
 export interface ObservationClientOptions {
   readonly channel: Client;
@@ -97,9 +99,13 @@ export class ObservationClient {
 
   #report(answers: bigint): void {
     if (this.#stream === undefined || (this.#blocked && answers === 0n)) return;
-    const report = create(ReportSchema, { epoch: this.#epoch, answers });
+    let report = create(ReportSchema, { epoch: this.#epoch });
     for (const series of this.#options.registry.all) {
       if (!series.changed) continue;
+      if (report.points.length === mostInReport) {
+        this.#stream.write(report);
+        report = create(ReportSchema, { epoch: this.#epoch });
+      }
       series.changed = false;
       let id = this.#named.get(series);
       if (id === undefined) {
@@ -115,6 +121,7 @@ export class ObservationClient {
       }
       report.points.push({ $typeName: 'lateen.observation.v1.SeriesPoint', id, values: Array.from(series.values) });
     }
+    report.answers = answers;
     const certificate = this.#options.certificate();
     if (certificate !== undefined && certificate.notAfterMs !== this.#reportedNotAfterMs) {
       this.#reportedNotAfterMs = certificate.notAfterMs;

@@ -14,7 +14,7 @@ export interface ObservationServiceOptions {
 
 export class ObservationServer {
   readonly #options: ObservationServiceOptions;
-  readonly #calls = new Map<Call, { answered: bigint; waiting: (() => void)[] }>();
+  readonly #calls = new Map<Call, { answered: bigint; readonly waiting: Set<() => void> }>();
   #asked = 0n;
 
   constructor(options: ObservationServiceOptions) {
@@ -29,14 +29,17 @@ export class ObservationServer {
       call.emit('error', { code: status.UNAUTHENTICATED, details: 'the token is not one of a workload of this mesh' });
       return;
     }
-    const state = { answered: 0n, waiting: [] as (() => void)[] };
+    const state = { answered: 0n, waiting: new Set<() => void>() };
     const take = this.#options.collector.open(workload);
     this.#calls.set(call, state);
-    const release = () => state.waiting.splice(0).forEach((resume) => resume());
+    const release = () => {
+      for (const resume of state.waiting) resume();
+      state.waiting.clear();
+    };
     call.on('data', (report: Report) => {
       take(report);
       if (report.answers > state.answered) state.answered = report.answers;
-      if (state.answered === this.#asked) release();
+      if (state.answered >= this.#asked) release();
     });
     call.on('end', () => call.end());
     call.on('error', () => undefined); // the proxy is gone; 'close' follows
@@ -49,11 +52,14 @@ export class ObservationServer {
   /** Asks every proxy for its numbers and waits for the answers, at most `longestMs`. */
   async refresh(longestMs: number): Promise<void> {
     const asked = ++this.#asked;
+    const waits: (() => void)[] = [];
     const answers = [...this.#calls].map(
-      ([call, state]) =>
+      ([call, { waiting }]) =>
         new Promise<void>((resolve) => {
-          state.waiting.push(resolve);
-          call.write(create(DirectiveSchema, { report: asked }));
+          waiting.add(resolve);
+          waits.push(() => waiting.delete(resolve));
+          // Who does not read is not asked again and again.
+          if (!call.writableNeedDrain) call.write(create(DirectiveSchema, { report: asked }));
         }),
     );
     let timer: NodeJS.Timeout | undefined;
@@ -62,6 +68,7 @@ export class ObservationServer {
       new Promise<void>((resolve) => (timer = setTimeout(resolve, longestMs))),
     ]);
     clearTimeout(timer);
+    for (const giveUp of waits) giveUp(); // nobody waits for those that never answer
   }
 
   close(): void {

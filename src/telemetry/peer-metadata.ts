@@ -21,14 +21,32 @@ export interface NodeMetadata {
   readonly LABELS: Readonly<Record<string, string>>;
 }
 
-/** The bytes that open a connection between proxies. */
+/** Labels from which a party is made. */
+const partyLabels = [
+  'app',
+  'version',
+  'service.istio.io/canonical-name',
+  'service.istio.io/canonical-revision',
+  'app.kubernetes.io/name',
+  'app.kubernetes.io/version',
+] as const;
+
+/** The bytes that open a connection between proxies; where they would be too many, only labels that peers use are among them. */
 export function encodePreamble(metadata: NodeMetadata): Buffer {
-  // protobuf-es takes a Struct as plain JSON inside messages; a top-level one is built from its fields.
-  const body = toBinary(AnySchema, anyPack(StructSchema, structOf(metadata as unknown as JsonObject)));
+  let body = encodeMetadata(metadata);
+  if (body.length > longestMetadata) {
+    const used = partyLabels.filter((name) => Object.hasOwn(metadata.LABELS, name));
+    body = encodeMetadata({ ...metadata, LABELS: Object.fromEntries(used.map((n) => [n, metadata.LABELS[n]!])) });
+  }
   const header = Buffer.alloc(preambleHeaderLength);
   header.writeUInt32BE(magic, 0);
   header.writeUInt32BE(body.length, 4);
   return Buffer.concat([header, body]);
+}
+
+function encodeMetadata(metadata: NodeMetadata): Uint8Array {
+  // protobuf-es takes a Struct as plain JSON inside messages; a top-level one is built from its fields.
+  return toBinary(AnySchema, anyPack(StructSchema, structOf(metadata as unknown as JsonObject)));
 }
 
 /** What arrived so far of a preamble. */

@@ -7,10 +7,11 @@ const unitMs: Readonly<Record<string, number>> = {
   ms: 1,
   us: 0.001,
   µs: 0.001,
+  μs: 0.001, // the Greek letter, which looks the same
   ns: 0.000_001,
 };
-const part = /(\d+(?:\.\d+)?)(h|ms|m|s|us|µs|ns)/g;
-const whole = /^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|ns))+$/;
+const part = /(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|μs|ns)/g;
+const whole = /^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:h|ms|m|s|us|µs|μs|ns))+$/;
 
 /** Milliseconds in `1h30m`, `1.5s`, `250ms` (Go's form, of which protobuf's is a part); undefined where it is something else. */
 export function parseDurationMs(text: string): number | undefined {

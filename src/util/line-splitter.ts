@@ -15,12 +15,18 @@ export class LineSplitter {
   push(text: string): void {
     let start = 0;
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
-      const line = this.#rest + text.slice(start, end);
+      this.#hold(text.slice(start, end));
+      const line = this.#rest;
       this.#rest = '';
       this.#onLine(line.endsWith('\r') ? line.slice(0, -1) : line);
       start = end + 1;
     }
-    this.#rest += text.slice(start);
+    this.#hold(text.slice(start));
+  }
+
+  /** Keeps text that belongs to one line, and gives out what is too much. */
+  #hold(text: string): void {
+    this.#rest += text;
     while (this.#rest.length > longestLine) {
       this.#onLine(this.#rest.slice(0, longestLine));
       this.#rest = this.#rest.slice(longestLine);

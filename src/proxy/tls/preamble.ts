@@ -19,6 +19,7 @@ export function exchangePreambles(socket: Socket, own: NodeMetadata, done: (resu
   let held: Buffer | undefined;
   const finish = (result: PreambleResult) => {
     socket.off('data', onData);
+    socket.off('end', onClose);
     socket.off('close', onClose);
     socket.off('error', onError);
     socket.pause();
@@ -46,6 +47,7 @@ export function exchangePreambles(socket: Socket, own: NodeMetadata, done: (resu
   const onError = (error: Error) =>
     finish({ ok: false, reason: `the peer refused the connection after the handshake (${error.message})` });
   socket.on('data', onData);
+  socket.on('end', onClose); // our own half stays open until we close it
   socket.on('close', onClose);
   socket.on('error', onError);
   socket.write(encodePreamble(own));

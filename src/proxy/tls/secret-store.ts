@@ -11,6 +11,9 @@ import { messageOf } from '../../util/errors.js';
 /** Fast on every machine with AES instructions, and TLS 1.3 has no weak suites to fall back to. */
 const ciphers = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256';
 
+/** Shortest time between two renewals, for certificates that hardly live, as when their root is about to expire. */
+const shortestPauseMs = 500;
+
 /** A certificate in use, with all that belongs to it. */
 export interface Credentials {
   readonly uri: string;
@@ -77,14 +80,14 @@ export class SecretStore {
       this.#backoff.reset();
       // Half of what is left, a little earlier or later, so that proxies started together do not ask together.
       const jitter = 0.49 + 0.02 * (this.#options.random ?? Math.random)();
-      nextMs = (credentials.notAfterMs - Date.now()) * jitter;
+      nextMs = Math.max(shortestPauseMs, (credentials.notAfterMs - Date.now()) * jitter);
     } catch (error) {
       if (this.#closed) return;
       nextMs = this.#backoff.next();
       this.#options.onFailure(messageOf(error), nextMs);
     }
     // Timers of Node hold 2^31 milliseconds at most.
-    this.#timer = setTimeout(() => void this.#renew(), Math.max(0, Math.min(nextMs, 2 ** 31 - 1)));
+    this.#timer = setTimeout(() => void this.#renew(), Math.min(nextMs, 2 ** 31 - 1));
   }
 
   #adopt(request: SigningRequest, chain: readonly string[]): Credentials {
@@ -100,6 +103,7 @@ export class SecretStore {
     const id = parseSpiffeId(uri);
     if (id === undefined || uris.length !== 1)
       throw new Error('the authority answered with a certificate without a SPIFFE ID');
+    if (notAfterMs <= Date.now()) throw new Error('the authority answered with a certificate that is over');
     const trust = createHash('sha256').update(rootPem).digest('hex');
     // Tickets vouch for peers that were checked against the old roots: new roots, new tickets.
     if (trust !== this.#trust) this.#ticketKeys = randomBytes(48);

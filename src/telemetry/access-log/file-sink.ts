@@ -30,11 +30,11 @@ export class FileSink {
     this.#timer ??= setTimeout(() => void this.flush(), flushAfterMs);
   }
 
-  /** Writes what waits; resolves when it is written. */
+  /** Writes what waits; resolves when it is written, and what others began to write too. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    await this.#writing;
+    while (this.#writing !== undefined) await this.#writing; // who waited too may have begun the next batch
     if (this.#waiting === '') return;
     const batch = this.#waiting;
     this.#waiting = '';

@@ -52,7 +52,7 @@ export function compileJsonFormat(format: Readonly<Record<string, unknown>>): Fo
       const [only] = parts;
       if (parts.length === 1 && typeof only === 'function') {
         const value = only(record);
-        line[name] = value === undefined || value === '-' ? null : value;
+        line[name] = value ?? null;
       } else line[name] = parts.map((part) => (typeof part === 'string' ? part : (part(record) ?? '-'))).join('');
     }
     return `${JSON.stringify(line)}\n`;
@@ -89,19 +89,24 @@ function findOperator(name: string, argument: string | undefined): Operator | un
   return argument === undefined ? plain[name] : undefined;
 }
 
-/** Values come from outside: a line must stay one line, and a quoted value must stay inside its quotes. */
+/**
+ * Values come from outside: a line must stay one line, and a quoted value must stay inside its quotes. A backslash is
+ * escaped too, or one before a quote would undo the escape of the quote.
+ */
 function escapeText(value: string | number | undefined): string {
   if (value === undefined || value === '') return '-';
   if (typeof value === 'number') return String(value);
   return needsEscape.test(value)
-    ? value.replace(needsEscapeAll, (c) => (c === '"' ? '\\"' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`))
+    ? value.replace(needsEscapeAll, (c) =>
+        c === '"' || c === '\\' ? `\\${c}` : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+      )
     : value;
 }
 
 // oxlint-disable-next-line no-control-regex -- control characters are what is escaped
-const needsEscape = /["\u0000-\u001f\u007f]/;
+const needsEscape = /["\\\u0000-\u001f\u007f]/;
 // oxlint-disable-next-line no-control-regex -- control characters are what is escaped
-const needsEscapeAll = /["\u0000-\u001f\u007f]/g;
+const needsEscapeAll = /["\\\u0000-\u001f\u007f]/g;
 
 let lastTimeMs = -1;
 let lastTime = '';

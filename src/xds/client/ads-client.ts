@@ -168,6 +168,7 @@ export class AdsClient {
     const changed: ReceivedResource[] = [];
     const rejected: RejectedResource[] = [];
     for (const { name, version, resource } of response.resources) {
+      if (!state.wildcard && !state.names.has(name)) continue; // crossed with our giving it up
       try {
         if (resource?.typeUrl !== response.typeUrl) throw new Error(`is of type ${resource?.typeUrl}`);
         changed.push({

@@ -99,10 +99,8 @@ class AdsStream {
       if (subscription === undefined || this.#blocked) continue;
       // Listeners and routes refer to clusters and endpoints: they wait until those have arrived.
       if (earlierPending && (type === 'listener' || type === 'routes')) continue;
-      const delta = subscription.diff(wanted[type]);
-      const isReferredTo = type === 'cluster' || type === 'endpoints';
-      const allowed = delta !== undefined && isReferredTo ? this.#withoutEarlyRemovals(delta, wanted) : delta;
-      if (allowed !== undefined) this.#send(type, subscription, allowed);
+      const delta = this.#due(type, subscription, wanted);
+      if (delta !== undefined) this.#send(type, subscription, delta);
       earlierPending ||= subscription.isPending;
     }
   }
@@ -114,7 +112,7 @@ class AdsStream {
     );
     const open = [...this.#subscriptions].some(
       ([type, subscription]) =>
-        subscription.isPending || (wanted !== undefined && subscription.diff(wanted[type]) !== undefined),
+        subscription.isPending || (wanted !== undefined && this.#due(type, subscription, wanted) !== undefined),
     );
     return {
       workload: this.#workload,
@@ -127,11 +125,23 @@ class AdsStream {
     this.#call.end();
   }
 
-  /** A cluster and its endpoints go only after listeners and routes that may name it have been replaced. */
+  /** What may be sent now of one type. */
+  #due(type: ResourceType, subscription: Subscription, wanted: Resources): Delta | undefined {
+    const delta = subscription.diff(wanted[type]);
+    const isReferredTo = type === 'cluster' || type === 'endpoints';
+    return delta !== undefined && isReferredTo ? this.#withoutEarlyRemovals(delta, wanted) : delta;
+  }
+
+  /**
+   * A cluster and its endpoints go only after listeners and routes that may name it have been replaced. Where the proxy
+   * refused those, the old ones are still in force.
+   */
   #withoutEarlyRemovals(delta: Delta, wanted: Resources): Delta | undefined {
     const stillReferred = (['listener', 'routes'] as const).some((type) => {
       const subscription = this.#subscriptions.get(type);
-      return subscription !== undefined && (subscription.isPending || subscription.diff(wanted[type]) !== undefined);
+      if (subscription === undefined) return false;
+      const { isPending, lastError } = subscription;
+      return isPending || lastError !== undefined || subscription.diff(wanted[type]) !== undefined;
     });
     if (!stillReferred || delta.removed.length === 0) return delta;
     return delta.changed.length === 0 ? undefined : { changed: delta.changed, removed: [] };

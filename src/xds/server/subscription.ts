@@ -18,6 +18,8 @@ export interface SubscriptionRequest {
 }
 
 const everything = '*';
+/** In the place of a version: what the proxy holds is open, so it is sent, or said to be gone, once more. */
+const unsure = '?';
 
 export class Subscription {
   #wildcard = false;
@@ -91,13 +93,25 @@ export class Subscription {
       return;
     }
     // Asking again means "send it again", even what does not exist; a reconnect brings the version along instead.
-    if (this.#names.has(name) || this.#held.get(name) === '') this.#held.delete(name);
+    if (this.#names.has(name) || this.#held.get(name) === '') this.#held.set(name, unsure);
     this.#names.add(name);
   }
 
   #unsubscribe(name: string): void {
-    if (name === everything) this.#wildcard = false;
-    this.#names.delete(name);
-    if (!this.#wildcard) this.#held.delete(name);
+    if (name === everything) {
+      this.#wildcard = false;
+      for (const held of this.#held.keys()) if (!this.#names.has(held)) this.#dropped(held);
+      return;
+    }
+    const wasNamed = this.#names.delete(name);
+    if (!this.#wildcard) this.#dropped(name);
+    // It cannot know whether "everything" has the name too, and xDS has the server say so.
+    else if (wasNamed) this.#held.set(name, unsure);
+  }
+
+  /** The proxy has dropped `name`; but the response under way may bring it again, should it have asked again by then. */
+  #dropped(name: string): void {
+    if (this.isPending && this.#held.has(name)) this.#held.set(name, unsure);
+    else this.#held.delete(name);
   }
 }

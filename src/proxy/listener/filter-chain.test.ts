@@ -1,0 +1,66 @@
+// Which chain takes a connection.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { findChain, type FilterChain, type FilterChainMatch, type Inspection } from './filter-chain.js';
+
+const chain = (key: string, match: Partial<FilterChainMatch>): FilterChain => ({
+  key,
+  match: { transportProtocol: '', applicationProtocols: [], serverNames: [], ...match },
+  tls: undefined,
+  filter: { handle: () => assert.fail('not under test') },
+});
+const tls = (serverName: string | undefined, ...applicationProtocols: readonly string[]): Inspection => ({
+  transportProtocol: 'tls',
+  serverName,
+  applicationProtocols,
+});
+const plain: Inspection = { transportProtocol: 'raw_buffer', serverName: undefined, applicationProtocols: [] };
+const found = (chains: readonly FilterChain[], inspection: Inspection) => findChain(chains, inspection)?.key;
+
+describe('the chain for a connection', () => {
+  it('is none where none matches', () => {
+    assert.equal(found([], plain), undefined);
+    assert.equal(found([chain('tls', { transportProtocol: 'tls' })], plain), undefined);
+    assert.equal(found([chain('named', { serverNames: ['a'] })], tls(undefined)), undefined);
+    assert.equal(found([chain('h2', { applicationProtocols: ['h2'] })], tls('a', 'http/1.1')), undefined);
+    assert.equal(found([chain('h2', { applicationProtocols: ['h2'] })], tls('a')), undefined);
+  });
+
+  it('is the first of those that say the same', () => {
+    assert.equal(found([chain('first', {}), chain('second', {})], plain), 'first');
+  });
+
+  it('is the one for its transport before the one for any', () => {
+    const chains = [
+      chain('any', {}),
+      chain('tls', { transportProtocol: 'tls' }),
+      chain('raw', { transportProtocol: 'raw_buffer' }),
+    ];
+    assert.equal(found(chains, tls('a')), 'tls');
+    assert.equal(found(chains, plain), 'raw');
+  });
+
+  it('is the one for a protocol that the client offers before the one for any', () => {
+    const chains = [
+      chain('any', { transportProtocol: 'tls' }),
+      chain('lateen', { transportProtocol: 'tls', applicationProtocols: ['lateen-h1', 'lateen-tcp'] }),
+    ];
+    assert.equal(found(chains, tls('a', 'x', 'lateen-tcp')), 'lateen');
+    assert.equal(found(chains, tls('a', 'x')), 'any');
+  });
+
+  it('is the one for the name, then for the longest suffix, then for any name, whatever else they say', () => {
+    const chains = [
+      chain('any', { transportProtocol: 'tls', applicationProtocols: ['h2'] }),
+      chain('short', { serverNames: ['*.com'] }),
+      chain('long', { serverNames: ['*.example.com', '*.org'] }),
+      chain('exact', { serverNames: ['other', 'www.example.com'] }),
+    ];
+    assert.equal(found(chains, tls('www.example.com', 'h2')), 'exact');
+    assert.equal(found(chains, tls('a.b.example.com', 'h2')), 'long');
+    assert.equal(found(chains, tls('example.com', 'h2')), 'short');
+    assert.equal(found(chains, tls('a.net', 'h2')), 'any');
+    assert.equal(found(chains, tls('xexample.org')), 'long');
+    assert.equal(found(chains, tls('com')), undefined);
+  });
+});
