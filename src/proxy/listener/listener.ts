@@ -273,7 +273,8 @@ export class Listener implements Swept {
     const live: Live = { handled: undefined, chain, expiresAtMs: info.expiresAtMs };
     this.#live.add(live);
     live.handled = chain.filter.handle(socket, first, info, () => this.#live.delete(live));
-    if (this.#closed) live.handled.drain();
+    // Its chain may have gone while it was opened.
+    if (this.#closed || !this.#config.chains.includes(chain)) this.#drainConnections((other) => other === live);
   }
 
   #refuse(socket: Socket, kind: RefusalKind, reason: string): void {

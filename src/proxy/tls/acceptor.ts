@@ -50,7 +50,7 @@ export class TlsAcceptor {
       done({ ok: false, kind: 'handshake', reason: 'the workload has no certificate yet' });
       return;
     }
-    const key = `${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`;
+    const key = keyOf(socket);
     let finished = false;
     const finish = (accepted: Accepted) => {
       if (finished) return;
@@ -64,6 +64,7 @@ export class TlsAcceptor {
     );
     socket.pause();
     socket.unshift(first);
+    socket.allowHalfOpen = false; // until the handshake is over: whoever ends before has gone
     const server = offered.some((protocol) => this.#protocols.includes(protocol)) ? this.#negotiating : this.#plain;
     server.emit('connection', socket);
   }
@@ -89,10 +90,18 @@ export class TlsAcceptor {
       this.#finish(socket, { ok: false, kind: peer.kind, reason: peer.problem });
       socket.on('error', () => undefined);
       socket.destroy();
-    } else this.#finish(socket, { ok: true, socket, peer });
+    } else {
+      socket.allowHalfOpen = true;
+      this.#finish(socket, { ok: true, socket, peer });
+    }
   }
 
   #finish(socket: tls.TLSSocket, accepted: Accepted): void {
-    this.#waiting.get(`${socket.remoteAddress} ${socket.remotePort} ${socket.localPort}`)?.(accepted);
+    this.#waiting.get(keyOf(socket))?.(accepted);
   }
+}
+
+/** Both addresses: a client may use one port of its own for connections to two addresses of ours. */
+function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }

@@ -99,7 +99,7 @@ export class Connector {
       socket.once('connect', () =>
         finish({ ok: true, connection: { socket, first: undefined, peer: undefined, expiresAtMs: Infinity, reset } }),
       );
-    else this.#afterHandshake(socket as tls.TLSSocket, options, options.tls, reset, finish);
+    else this.#afterHandshake(socket as tls.TLSSocket, options, options.tls, credentials!, reset, finish);
     return () => {
       if (finished) return;
       finished = true;
@@ -108,15 +108,16 @@ export class Connector {
     };
   }
 
+  /** @param credentials those that the handshake began with; others may be there by its end */
   #afterHandshake(
     socket: tls.TLSSocket,
     options: ConnectOptions,
     target: TlsTarget,
+    credentials: Credentials,
     reset: () => void,
     finish: (outcome: ConnectOutcome) => void,
   ): void {
     socket.once('secureConnect', () => {
-      const credentials = this.#secrets.credentials!;
       const cacheKey = options.protocols.join(',');
       // Identity and validity count on resumed sessions too, for the certificate under which the session began.
       const serverDer = socket.isSessionReused()
@@ -140,7 +141,11 @@ export class Connector {
       }
       exchangePreambles(socket, this.#metadata(), (result) => {
         if (result.ok) ready(believedParty(result.metadata, peer.uri, peer.id), result.rest);
-        else finish({ ok: false, reason: `TLS error: ${result.reason}`, timedOut: false });
+        else {
+          // A session with which the server refuses us would be refused again.
+          options.sessions.delete(cacheKey);
+          finish({ ok: false, reason: `TLS error: ${result.reason}`, timedOut: false });
+        }
       });
     });
   }
