@@ -9,7 +9,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
-import { fromPem, toPem } from '../identity/der.js';
+import { fromPem, readWhole, toPem } from '../identity/der.js';
 
 type CryptoKey = webcrypto.CryptoKey;
 
@@ -149,6 +149,7 @@ function parseRequest(csrPem: string): x509.Pkcs10CertificateRequest {
   const [der] = fromPem('CERTIFICATE REQUEST', csrPem);
   if (der === undefined) throw new SigningRefused('the request is not a PEM certificate request');
   try {
+    readWhole(der); // the library takes an outer length that does not fit what is inside
     return new x509.Pkcs10CertificateRequest(new Uint8Array(der));
   } catch {
     throw new SigningRefused('the request is malformed');

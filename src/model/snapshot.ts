@@ -13,6 +13,8 @@ export interface ServiceIndex {
 }
 
 export interface Snapshot {
+  /** What it was made of. */
+  readonly parts: SnapshotParts;
   readonly meshConfig: MeshConfig;
   readonly services: ServiceIndex;
   /** Workloads by uid. */
@@ -39,12 +41,14 @@ export function createSnapshot(parts: SnapshotParts, previous?: Snapshot): Snaps
   const services = previous?.services.all === parts.services ? previous.services : indexServices(parts.services);
   const sameObjects = previous?.objects === parts.objects;
   const serviceObjects = sameObjects ? previous.serviceObjects : ofKind<ServiceObject>(parts.objects, 'Service');
-  const workloads = labelWorkloads(parts.workloads, serviceObjects);
+  const sameWorkloads = previous?.parts.workloads === parts.workloads && previous.serviceObjects === serviceObjects;
+  const workloads = sameWorkloads ? [] : labelWorkloads(parts.workloads, serviceObjects);
   return Object.freeze({
+    parts,
     meshConfig: parts.meshConfig,
     services,
-    workloads: new Map(workloads.map((workload) => [workload.uid, workload])),
-    workloadsByService: groupByService(workloads),
+    workloads: sameWorkloads ? previous.workloads : new Map(workloads.map((workload) => [workload.uid, workload])),
+    workloadsByService: sameWorkloads ? previous.workloadsByService : groupByService(workloads),
     objects: parts.objects,
     virtualServices: sameObjects ? previous.virtualServices : ofKind<VirtualService>(parts.objects, 'VirtualService'),
     destinationRules: sameObjects

@@ -210,6 +210,7 @@ export class WorkloadProxy implements ResourceHandler {
         new Set([...this.#listeners.values()].flatMap((listener) => [...listener.config.routeNames])),
       );
     this.#received.add(type);
+    if (type === 'listener') this.#dropUnnamedRoutes();
     this.#promoteRoutes(false);
     this.#bindWaiting();
     for (const { name, reason } of rejected)
@@ -286,8 +287,7 @@ export class WorkloadProxy implements ResourceHandler {
         break;
       }
       case 'routes':
-        this.#routes.delete(name);
-        this.#warming.delete(name);
+        this.#warming.delete(name); // what is in force goes with the listeners that name it
         break;
     }
   }
@@ -295,7 +295,11 @@ export class WorkloadProxy implements ResourceHandler {
   #drainListener(listener: Listener): void {
     this.#unbound.delete(listener);
     this.#draining.add(listener);
-    listener.drain(() => this.#draining.delete(listener));
+    listener.drain(() => {
+      this.#draining.delete(listener);
+      this.#dropUnnamedRoutes();
+      this.#dropLeaving();
+    });
   }
 
   /** Puts routes in force whose clusters are there: what was in force serves until then. */
@@ -311,6 +315,15 @@ export class WorkloadProxy implements ResourceHandler {
     if (this.#warming.size > 0 && !this.#closed)
       this.#warmingTimer = setTimeout(() => this.#promoteRoutes(true), longestWarmingMs);
     if (force) this.#bindWaiting();
+  }
+
+  /** Routes go with the last listener that names them; one that drains still routes what it carries. */
+  #dropUnnamedRoutes(): void {
+    const named = new Set(
+      [...this.#listeners.values(), ...this.#draining].flatMap((listener) => [...listener.config.routeNames]),
+    );
+    for (const routes of [this.#routes, this.#warming])
+      for (const name of routes.keys()) if (!named.has(name)) routes.delete(name);
   }
 
   #dropLeaving(): void {

@@ -53,12 +53,21 @@ export function versionOfAll(versions: Iterable<readonly [name: string, version:
   );
 }
 
-/** Encodes a message; the same message object is encoded once. */
-export const encodeResource = memoize(
-  <T extends ResourceType>(
-    type: T,
+/** Encodes a message; the same message object is encoded once, and forgotten with it. */
+export function encodeResource<T extends ResourceType>(
+  type: T,
+  name: string,
+  message: MessageShape<(typeof resourceSchemas)[T]>,
+): VersionedResource {
+  return encodeOnce(message, type, name);
+}
+
+/** The message comes first: what is remembered hangs on it and goes with it. */
+const encodeOnce = memoize(
+  (
+    message: MessageShape<(typeof resourceSchemas)[ResourceType]>,
+    type: ResourceType,
     name: string,
-    message: MessageShape<(typeof resourceSchemas)[T]>,
   ): VersionedResource => {
     const bytes = toBinary(resourceSchemas[type] as DescMessage, message);
     return { name, version: contentHash(bytes), typeUrl: typeUrlOf(type), bytes };

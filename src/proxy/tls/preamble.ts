@@ -14,10 +14,18 @@ export type PreambleResult =
   | { readonly ok: true; readonly metadata: NodeMetadata | undefined; readonly rest: Buffer | undefined }
   | { readonly ok: false; readonly reason: string };
 
+/** How long a peer may take for its preamble: as long as for its handshake. */
+const longestWaitMs = 10_000;
+
 /** Sends ours and calls back once with the peer's, or with why it did not come; the socket is then paused. */
 export function exchangePreambles(socket: Socket, own: NodeMetadata, done: (result: PreambleResult) => void): void {
   let held: Buffer | undefined;
+  const timer = setTimeout(
+    () => finish({ ok: false, reason: `the peer told nothing of itself within ${longestWaitMs / 1000} s` }),
+    longestWaitMs,
+  );
   const finish = (result: PreambleResult) => {
+    clearTimeout(timer);
     socket.off('data', onData);
     socket.off('end', onClose);
     socket.off('close', onClose);
