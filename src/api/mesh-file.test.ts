@@ -15,6 +15,7 @@ meshConfig:
   accessLogFile: log/access.log
   accessLogEncoding: JSON
   accessLogFormat: '{"path": "%REQ(:PATH)%", "code": "%RESPONSE_CODE%"}'
+  pathNormalization: {normalization: MERGE_SLASHES}
   defaultConfig: {}
 certificates: {workloadLifetime: 5s}
 control: {httpPort: 0, xdsPort: 15010, xdsTlsPort: 15012}
@@ -68,6 +69,7 @@ describe('mesh.yaml', () => {
         accessLogFile: '',
         accessLogEncoding: 'TEXT',
         accessLogFormat: '',
+        pathNormalization: { normalization: 'DEFAULT' },
       },
       certificates: { workloadLifetime: '24h' },
       control: { xdsPort: 0, xdsTlsPort: 0 },

@@ -9,6 +9,7 @@ import { mayCarryHttp, type Service } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { matchesLabels, type Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
+import { findPolicyProblems } from './authorization-findings.js';
 import { effectiveDestinationRule } from './destination-rules.js';
 import { effectiveMode } from './peer-authentication.js';
 import { hostsOf } from './virtual-services.js';
@@ -23,6 +24,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findRoutesForBytes(snapshot),
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
+  ...findPolicyProblems(snapshot),
 ]);
 
 /** Workloads of which at least one port takes plaintext. */

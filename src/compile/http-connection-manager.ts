@@ -5,12 +5,14 @@ import {
   HeaderMutationSchema,
   HeaderValueOption_HeaderAppendAction,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManager_ServerHeaderTransformation,
   HttpConnectionManagerSchema,
   RouterSchema,
   TypedStructSchema,
 } from '../xds/messages.js';
 import { compileAccessLogs } from './access-logs.js';
+import type { PolicyFilters } from './authorization-policies.js';
 import { durationOf, fromAds, typed } from './messages.js';
 import { meshAlpn } from './tls-contexts.js';
 
@@ -43,7 +45,7 @@ function common(meshConfig: MeshConfig, statPrefix: string): ManagerInit {
   return {
     statPrefix,
     accessLog: compileAccessLogs(meshConfig),
-    normalizePath: true,
+    ...pathForm(meshConfig.pathNormalization.normalization),
     generateRequestId: true,
     preserveExternalRequestId: true,
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
@@ -55,6 +57,26 @@ function common(meshConfig: MeshConfig, statPrefix: string): ManagerInit {
     httpProtocolOptions: { acceptHttp10: true },
     useRemoteAddress: false,
   };
+}
+
+/** Istio's path modes in Envoy's terms. */
+function pathForm(mode: MeshConfig['pathNormalization']['normalization']): ManagerInit {
+  const keep = { pathWithEscapedSlashesAction: EscapedSlashes.KEEP_UNCHANGED };
+  switch (mode) {
+    case 'NONE':
+      return { normalizePath: false, ...keep };
+    case 'DEFAULT':
+    case 'BASE':
+      return { normalizePath: true, ...keep };
+    case 'MERGE_SLASHES':
+      return { normalizePath: true, mergeSlashes: true, ...keep };
+    case 'DECODE_AND_MERGE_SLASHES':
+      return {
+        normalizePath: true,
+        mergeSlashes: true,
+        pathWithEscapedSlashesAction: EscapedSlashes.UNESCAPE_AND_FORWARD,
+      };
+  }
 }
 
 export interface OutboundHttp {
@@ -98,7 +120,12 @@ function overwriteAuthority(value: string) {
 }
 
 /** HTTP from the mesh to the workload: everything to its application, and the caller named in x-forwarded-client-cert. */
-export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster: string) {
+export function inboundHttpFilter(
+  meshConfig: MeshConfig,
+  port: number,
+  cluster: string,
+  policies: PolicyFilters['http'],
+) {
   return filter({
     ...common(meshConfig, `inbound_${port}`),
     routeSpecifier: {
@@ -123,7 +150,7 @@ export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster:
         ],
       },
     },
-    httpFilters: [router],
+    httpFilters: [...policies, router],
     // Set, not appended: what stood there before came from further away than the certificate vouches for.
     forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,
     setCurrentClientCertDetails: { subject: true, uri: true },

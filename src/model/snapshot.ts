@@ -1,5 +1,11 @@
 // One state of everything that configuration is compiled from: a frozen value, shared freely, never changed.
-import type { DestinationRule, PeerAuthentication, ServiceObject, VirtualService } from '../api/kinds.js';
+import type {
+  AuthorizationPolicy,
+  DestinationRule,
+  PeerAuthentication,
+  ServiceObject,
+  VirtualService,
+} from '../api/kinds.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import type { MeshObject } from '../api/object.js';
 import type { Service } from './service.js';
@@ -26,6 +32,7 @@ export interface Snapshot {
   readonly virtualServices: readonly VirtualService[];
   readonly destinationRules: readonly DestinationRule[];
   readonly peerAuthentications: readonly PeerAuthentication[];
+  readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly serviceObjects: readonly ServiceObject[];
 }
 
@@ -57,6 +64,9 @@ export function createSnapshot(parts: SnapshotParts, previous?: Snapshot): Snaps
     peerAuthentications: sameObjects
       ? previous.peerAuthentications
       : ofKind<PeerAuthentication>(parts.objects, 'PeerAuthentication'),
+    authorizationPolicies: sameObjects
+      ? previous.authorizationPolicies
+      : ofKind<AuthorizationPolicy>(parts.objects, 'AuthorizationPolicy'),
     serviceObjects,
   });
 }

@@ -30,6 +30,7 @@ export {
 export { type RouteConfiguration, RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.js';
 export {
   type HeaderMatcher,
+  HeaderMatcherSchema,
   type QueryParameterMatcher,
   type RedirectAction,
   RedirectAction_RedirectResponseCode,
@@ -41,12 +42,39 @@ export {
   VirtualHostSchema,
   type WeightedCluster_ClusterWeight,
 } from './gen/envoy/config/route/v3/route_components_pb.js';
+export {
+  type RBAC as RbacRules,
+  RBAC_Action,
+  RBACSchema as RbacRulesSchema,
+} from './gen/envoy/config/rbac/v3/rbac_pb.js';
+export {
+  type Permission,
+  PermissionSchema,
+  type Policy as RbacPolicy,
+  PolicySchema as RbacPolicySchema,
+  type Principal,
+  type Principal_Authenticated,
+  PrincipalSchema,
+} from './gen/envoy/config/rbac/v3/rbac_pb.js';
+export { type CidrRange } from './gen/envoy/config/core/v3/address_pb.js';
+export {
+  type RBAC as HttpRbac,
+  RBACSchema as HttpRbacSchema,
+} from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
+export {
+  type RBAC as NetworkRbac,
+  RBAC_EnforcementType,
+  RBACSchema as NetworkRbacSchema,
+} from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.js';
+export { UriTemplateMatchConfigSchema } from './gen/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.js';
+export { type PathMatcher } from './gen/envoy/type/matcher/v3/path_pb.js';
 export { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.js';
 export { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js';
 export { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 export {
   type HttpConnectionManager,
   HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
   HttpConnectionManagerSchema,
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -68,5 +96,5 @@ export {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.js';
-export { type StringMatcher } from './gen/envoy/type/matcher/v3/string_pb.js';
+export { type StringMatcher, StringMatcherSchema } from './gen/envoy/type/matcher/v3/string_pb.js';
 export { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.js';

@@ -6,12 +6,15 @@ import {
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  HttpRbacSchema,
+  NetworkRbacSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
   TlsInspectorSchema,
   TypedStructSchema,
   UpstreamTlsContextSchema,
+  UriTemplateMatchConfigSchema,
 } from '../../src/xds/messages.js';
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
 
@@ -22,12 +25,15 @@ const registry = createRegistry(
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  HttpRbacSchema,
+  NetworkRbacSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
   TlsInspectorSchema,
   TypedStructSchema,
   UpstreamTlsContextSchema,
+  UriTemplateMatchConfigSchema,
 );
 
 /** One resource as protobuf's JSON; undefined where the set has none of that name. */

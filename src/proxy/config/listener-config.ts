@@ -5,6 +5,7 @@ import { contentHash } from '../../util/hash.js';
 import { compileJsonFormat, compileTextFormat, type Formatter } from '../../telemetry/access-log/format.js';
 import { HttpFilter } from '../http/http-filter.js';
 import type { AccessLogTarget, HttpEnvironment, HttpSettings } from '../http/environment.js';
+import type { Policies } from '../authorization/policies.js';
 import { UnsupportedConfig } from '../http/matchers.js';
 import { RouteTable } from '../http/route-table.js';
 import type { FilterChain, FilterChainMatch, NetworkFilter } from '../listener/filter-chain.js';
@@ -17,6 +18,7 @@ import {
   FilterChainSchema,
   HeaderMutationSchema,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
   RouterSchema,
@@ -30,6 +32,7 @@ import {
   type Listener as ListenerMessage,
 } from '../../xds/messages.js';
 import { timeLimitMs } from './duration.js';
+import { isHttpPolicy, readHttpPolicies, readNetworkPolicies, withoutPolicies } from './policy-config.js';
 
 /** What the running parts of a listener need. */
 export interface ListenerFactory
@@ -83,16 +86,16 @@ function readChain(
   factory: ListenerFactory,
   routeNames: Set<string>,
 ): FilterChain {
-  const [filter, second] = chain.filters;
-  if (filter === undefined || second !== undefined)
-    throw new UnsupportedConfig(`filter chain ${chain.name} does not have exactly one filter`);
+  const filter = chain.filters.at(-1);
+  if (filter === undefined) throw new UnsupportedConfig(`filter chain ${chain.name} has no filter`);
   const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
   if (config === undefined) throw new UnsupportedConfig(`filter ${filter.name} has no typed configuration`);
+  const policies = readNetworkPolicies(chain.filters.slice(0, -1));
   return {
-    key: contentHash(toBinary(FilterChainSchema, chain)),
+    key: contentHash(toBinary(FilterChainSchema, withoutPolicies(chain))),
     match: readMatch(chain.filterChainMatch),
     tls: readDownstreamTls(chain, factory),
-    filter: readFilter(filter.name, config, direction, factory, routeNames),
+    filter: readFilter(filter.name, config, policies, direction, factory, routeNames),
   };
 }
 
@@ -122,6 +125,7 @@ function readDownstreamTls(chain: FilterChainMessage, factory: ListenerFactory):
 function readFilter(
   name: string,
   config: Any,
+  policies: Policies | undefined,
   direction: HttpSettings['direction'],
   factory: ListenerFactory,
   routeNames: Set<string>,
@@ -131,7 +135,12 @@ function readFilter(
     if (tcp.clusterSpecifier.case !== 'cluster') throw new UnsupportedConfig('a TCP proxy can have one cluster only');
     const environment: TcpEnvironment = { ...factory, accessLogs: readAccessLogs(tcp.accessLog, factory) };
     return new TcpFilter(
-      { direction, cluster: tcp.clusterSpecifier.value, idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000) },
+      {
+        direction,
+        cluster: tcp.clusterSpecifier.value,
+        idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000),
+        policies,
+      },
       environment,
     );
   }
@@ -142,7 +151,7 @@ function readFilter(
     routes: readRoutes(manager, factory, routeNames),
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
-  return new HttpFilter(readSettings(manager, direction), environment);
+  return new HttpFilter({ ...readSettings(manager, direction), connectionPolicies: policies }, environment);
 }
 
 function readRoutes(
@@ -162,7 +171,10 @@ function readRoutes(
   return () => factory.findRoutes(routeConfigName);
 }
 
-function readSettings(manager: HttpConnectionManager, direction: HttpSettings['direction']): HttpSettings {
+function readSettings(
+  manager: HttpConnectionManager,
+  direction: HttpSettings['direction'],
+): Omit<HttpSettings, 'connectionPolicies'> {
   const unsupportedUpgrade = manager.upgradeConfigs.find((upgrade) => upgrade.upgradeType !== 'CONNECT');
   if (unsupportedUpgrade !== undefined)
     throw new UnsupportedConfig(`upgrade to ${unsupportedUpgrade.upgradeType} is not supported`);
@@ -177,10 +189,20 @@ function readSettings(manager: HttpConnectionManager, direction: HttpSettings['d
     },
     authority: readAuthority(manager),
     normalizePath: manager.normalizePath === true,
+    mergeSlashes: manager.mergeSlashes,
+    unescapeSlashes: readsEscapedSlashes(manager),
     setClientCert: manager.forwardClientCertDetails === ForwardClientCert.SANITIZE_SET,
     takesConnect: manager.upgradeConfigs.some((upgrade) => upgrade.upgradeType === 'CONNECT'),
+    policies: readHttpPolicies(manager.httpFilters),
     upstreamProtocols: readUpstreamProtocols(manager),
   };
+}
+
+/** Whether `%2F` and `%5C` in paths are slashes; by default they stay what they are. */
+function readsEscapedSlashes({ pathWithEscapedSlashesAction: action }: HttpConnectionManager): boolean {
+  if (action === EscapedSlashes.REJECT_REQUEST || action === EscapedSlashes.UNESCAPE_AND_REDIRECT)
+    throw new UnsupportedConfig(`escaped slashes in paths can be kept or decoded only, not ${EscapedSlashes[action]}`);
+  return action === EscapedSlashes.UNESCAPE_AND_FORWARD;
 }
 
 /** The one early mutation that is supported: overwriting the authority. */
@@ -203,6 +225,7 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
   for (const filter of manager.httpFilters) {
     const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
     if (config !== undefined && anyUnpack(config, RouterSchema) !== undefined) continue;
+    if (isHttpPolicy(filter)) continue;
     const struct = config === undefined ? undefined : anyUnpack(config, TypedStructSchema);
     if (struct?.typeUrl !== 'type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig')
       throw new UnsupportedConfig(`HTTP filter ${filter.name} is not supported`);

@@ -129,7 +129,14 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
       this.complete();
       return;
     }
-    this.reply(answer.status, [], this.#bodyOf(failure, answer.body));
+    this.reply(answer.status, this.#headersOf(failure), this.#bodyOf(failure, answer.body));
+  }
+
+  /** Which object decided is told to callers whose certificate proves that they are of this mesh, and to nobody else. */
+  #headersOf(failure: Failure): Headers {
+    if (failure.kind !== 'denied' || failure.denial.objects === '' || this.connection.security !== 'mutual_tls')
+      return [];
+    return ['x-lateen-decided-by', failure.denial.objects];
   }
 
   /** Envoy's text; towards the workload itself our sentence follows on a line of its own. */

@@ -1,4 +1,5 @@
 // What the proxy answers when it cannot forward: Envoy's status, flags, details and text, and in one sentence of ours why.
+import type { Denial } from '../authorization/policies.js';
 
 /** Everything that can go wrong between a request and its answer. */
 export type Failure =
@@ -11,7 +12,9 @@ export type Failure =
   | { readonly kind: 'protocol'; readonly reason: string }
   | { readonly kind: 'timeout'; readonly afterMs: number }
   | { readonly kind: 'stream-idle' }
-  | { readonly kind: 'not-allowed'; readonly method: string };
+  | { readonly kind: 'not-allowed'; readonly method: string }
+  | { readonly kind: 'bad-path' }
+  | { readonly kind: 'denied'; readonly denial: Denial };
 
 /** How a failure is told. */
 export interface FailureAnswer {
@@ -79,6 +82,10 @@ export function answerFor(failure: Failure): FailureAnswer {
       return { status: 504, flags: 'SI', details: 'stream_idle_timeout', body: 'stream timeout' };
     case 'not-allowed':
       return { status: 403, flags: 'NR', details: 'upgrade_failed', body: '' };
+    case 'bad-path':
+      return { status: 400, flags: '-', details: 'path_normalization_failed', body: '' };
+    case 'denied':
+      return { status: 403, flags: '-', details: failure.denial.details, body: 'RBAC: access denied' };
   }
 }
 
@@ -122,5 +129,9 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
       return `nothing was sent in either direction for too long`;
     case 'not-allowed':
       return `${failure.method} is not taken here; use the workload's outbound HTTP port`;
+    case 'bad-path':
+      return 'the path has an escaped NUL (%00), which no application should be asked to read';
+    case 'denied':
+      return `${failure.denial.objects === '' ? 'a policy' : failure.denial.objects} denies it; see \`lateen get authorizationpolicies\``;
   }
 }

@@ -1,5 +1,6 @@
 // The path of a request, to be read aloud: every layer that it passes, outermost first, each with the reason for its place.
 import type { Exchange } from './exchange.js';
+import { authorize } from './layers/authorize.js';
 import { forward } from './layers/forward.js';
 import { nameCaller } from './layers/name-caller.js';
 import { normalizePath } from './layers/normalize-path.js';
@@ -41,9 +42,10 @@ export function createStack(settings: HttpSettings): Stack {
   const layers: readonly (Layer | undefined)[] = [
     record, //                                                   sees every outcome, also what the layers below answer themselves
     settings.authority === undefined ? undefined : overrideAuthority(settings.authority), // before anything looks at the host
-    settings.normalizePath ? normalizePath : undefined, //       one path, decided once, for matching and forwarding alike
+    normalizePath(settings), //                                  one path, decided once, for policies, matching and forwarding alike
     nameCaller, //                                               nobody below reads a claim that no certificate proves
     requestId, //                                                the route may match it, the log has it either way
+    settings.policies === undefined ? undefined : authorize, //  sees the path and the names that routes and the application see
     pickRoute,
     redirect, //                                                 answers itself: nothing below is needed
     rewrite, //                                                  after matching, which sees the request as it came

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net';
 import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import { unknownParty, type CalledService, type Party } from '../../telemetry/istio-labels.js';
 import { connectionLayout, type Series, type SeriesRegistry } from '../../telemetry/series.js';
+import { countDenial } from '../authorization/count-denial.js';
+import type { Policies } from '../authorization/policies.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
 import type { AccessLogTarget } from '../http/environment.js';
@@ -17,6 +19,8 @@ export interface TcpSettings {
   readonly cluster: string;
   /** Without a byte in either direction. */
   readonly idleTimeoutMs: number;
+  /** Who may connect; undefined: everybody. Replaced for the connections that come. */
+  readonly policies: Policies | undefined;
 }
 
 export interface TcpEnvironment {
@@ -27,12 +31,18 @@ export interface TcpEnvironment {
 }
 
 export class TcpFilter implements NetworkFilter {
-  readonly #settings: TcpSettings;
+  #settings: TcpSettings;
   readonly #environment: TcpEnvironment;
 
   constructor(settings: TcpSettings, environment: TcpEnvironment) {
     this.#settings = settings;
     this.#environment = environment;
+  }
+
+  takePolicies(other: NetworkFilter): boolean {
+    if (!(other instanceof TcpFilter)) return false;
+    this.#settings = { ...this.#settings, policies: other.#settings.policies };
+    return true;
   }
 
   handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled {
@@ -64,7 +74,7 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   readonly responseCode = 0;
   responseFlags = '-';
   readonly responseCodeDetails = undefined;
-  readonly connectionTerminationDetails = undefined;
+  connectionTerminationDetails: string | undefined;
   upstreamTransportFailureReason: string | undefined;
   bytesReceived = 0;
   bytesSent = 0;
@@ -93,6 +103,14 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     socket.pause();
     socket.once('close', this.#onEarlyClose);
     this.#cluster = this.#environment.findCluster(this.#settings.cluster);
+    // Envoy waits for the first byte; here a server that speaks first is not heard by those who may not connect.
+    const denial = this.#settings.policies?.findDenial(this.#info, undefined);
+    if (denial !== undefined) {
+      countDenial(this.#environment, denial, 'tcp');
+      this.connectionTerminationDetails = denial.details;
+      this.#finish('-', unknownParty);
+      return;
+    }
     this.#endpoint = this.#cluster?.pick();
     if (this.#endpoint === undefined) {
       this.#finish(this.#cluster === undefined ? 'NC' : 'UH', unknownParty);
