@@ -1,8 +1,11 @@
 // What proxies receive, as JSON that can be read and compared.
 import { createRegistry, fromBinary, toJson, type DescMessage, type JsonValue } from '@bufbuild/protobuf';
 import {
+  CorsPolicySchema,
+  CorsSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
+  HTTPFaultSchema,
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
@@ -18,7 +21,10 @@ import {
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
 
 /** Every message that stands in an Any. */
-const registry = createRegistry(
+export const registry = createRegistry(
+  CorsPolicySchema,
+  CorsSchema,
+  HTTPFaultSchema,
   PreviousHostsPredicateSchema,
   PreviousPrioritiesConfigSchema,
   DownstreamTlsContextSchema,

@@ -10,7 +10,7 @@ import type { HttpEnvironment, HttpSettings } from './environment.js';
 import { findHeader, type Headers, type RequestHead, type ResponseHead } from './message.js';
 import type { HttpPool, PoolClient } from './pool.js';
 import type { CompiledRoute, Destination } from './route-table.js';
-import type { Stack } from './stack.js';
+import type { Layer, Stack } from './stack.js';
 import type { DownstreamEvents, DownstreamStream, UpstreamFailure, UpstreamStream } from './streams.js';
 
 /** Request bytes that are held while there is nowhere to send them. */
@@ -35,6 +35,11 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   /** The other side of the upstream connection, once there is one. */
   peer: Party | undefined;
   timer: NodeJS.Timeout | undefined;
+  /** Runs while the request is kept back on purpose. */
+  delayTimer: NodeJS.Timeout | undefined;
+  wasDelayed = false;
+  /** The origin that may read the answer. */
+  allowedOrigin: string | undefined;
 
   // ---- what happened
   response: ResponseHead | undefined;
@@ -82,6 +87,15 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     for (const layer of this.#stack.request) if (!layer.onRequest(this)) return;
   }
 
+  /** Goes on behind a layer that kept the request back: it had returned false and answered nothing. */
+  continueBehind(layer: Layer): void {
+    if (this.#completed) return;
+    const layers = this.#stack.request;
+    for (let i = layers.findIndex((candidate) => candidate === layer) + 1; i < layers.length; i++)
+      if (!layers[i]!.onRequest(this)) return;
+    if (this.#requestEnded && !this.#completed) for (const inner of this.#stack.requestEnd) inner.onRequestEnd(this);
+  }
+
   get isWaiting(): boolean {
     return !this.#completed;
   }
@@ -93,20 +107,22 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   // ---- answers made here
 
   /** Answers without an upstream. */
-  reply(status: number, headers: Headers, body: string): void {
+  reply(status: number, headers: Headers, body: string | Uint8Array): void {
     if (this.#completed) return;
     const bytes = Buffer.from(body);
     const withBody = [...headers];
-    if (body !== '') withBody.push('content-type', 'text/plain');
+    if (bytes.length > 0 && findHeader(headers, 'content-type') === undefined)
+      withBody.push('content-type', 'text/plain');
+    for (const layer of this.#stack.reply) layer.onReply(this, withBody);
     withBody.push('date', new Date().toUTCString(), 'server', 'lateen');
     this.response = {
       status,
       headers: withBody,
-      framing: body === '' ? 'none' : 'length',
+      framing: bytes.length === 0 ? 'none' : 'length',
       contentLength: bytes.length,
       headBytes: 0,
     };
-    const endsHere = body === '' || this.request.method === 'HEAD';
+    const endsHere = bytes.length === 0 || this.request.method === 'HEAD';
     this.responseHeadBytes = this.downstream.sendHead(this.response, endsHere);
     if (!endsHere) {
       this.bytesSent = bytes.length;
@@ -167,7 +183,8 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   onRequestEnd(trailers: Headers | undefined): void {
     this.#requestEnded = true;
     if (this.#completed) return;
-    for (const layer of this.#stack.requestEnd) layer.onRequestEnd(this);
+    // What is kept back goes through these when it goes on.
+    if (this.delayTimer === undefined) for (const layer of this.#stack.requestEnd) layer.onRequestEnd(this);
     if (this.#upstream !== undefined) this.#upstream.sendEnd(trailers);
     else this.#requestTrailers = trailers;
   }

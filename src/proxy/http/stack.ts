@@ -1,6 +1,9 @@
 // The path of a request, to be read aloud: every layer that it passes, outermost first, each with the reason for its place.
 import type { Exchange } from './exchange.js';
+import { answerDirectly } from './layers/answer-directly.js';
+import { cors } from './layers/cors.js';
 import { forward } from './layers/forward.js';
+import { injectFault } from './layers/inject-fault.js';
 import { nameCaller } from './layers/name-caller.js';
 import { normalizePath } from './layers/normalize-path.js';
 import { overrideAuthority } from './layers/override-authority.js';
@@ -12,7 +15,7 @@ import { changeHeaders } from './layers/change-headers.js';
 import { rewrite } from './layers/rewrite.js';
 import { timeOut } from './layers/time-out.js';
 import type { HttpSettings } from './environment.js';
-import type { ResponseHead } from './message.js';
+import type { Headers, ResponseHead } from './message.js';
 
 /** One concern of a request's path; a layer has only the hooks that it needs. */
 export interface Layer {
@@ -22,6 +25,8 @@ export interface Layer {
   onRequestEnd?(exchange: Exchange): void;
   /** The upstream's answer begins; the innermost layer sees it first. */
   onResponse?(exchange: Exchange, head: ResponseHead): void;
+  /** An answer is made here, by any layer or for a failure; `headers` are to be completed. */
+  onReply?(exchange: Exchange, headers: Headers): void;
   /** Everything is over, however it ended; the innermost layer sees it first. */
   onComplete?(exchange: Exchange): void;
 }
@@ -33,6 +38,7 @@ export interface Stack {
   readonly request: readonly With<'onRequest'>[];
   readonly requestEnd: readonly With<'onRequestEnd'>[];
   readonly response: readonly With<'onResponse'>[];
+  readonly reply: readonly With<'onReply'>[];
   readonly complete: readonly With<'onComplete'>[];
 }
 
@@ -45,7 +51,10 @@ export function createStack(settings: HttpSettings): Stack {
     nameCaller, //                                               nobody below reads a claim that no certificate proves
     requestId, //                                                the route may match it, the log has it either way
     pickRoute,
+    settings.injectsFaults ? injectFault : undefined, //         as if what is called were slow or broken: nothing is done for it yet
+    settings.hasCors ? cors : undefined, //                      a preflight is not for the server
     redirect, //                                                 answers itself: nothing below is needed
+    answerDirectly, //                                           the same
     rewrite, //                                                  after matching, which sees the request as it came
     changeHeaders,
     timeOut, //                                                  runs while everything below works
@@ -58,6 +67,7 @@ export function createStack(settings: HttpSettings): Stack {
     request: having('onRequest'),
     requestEnd: having('onRequestEnd'),
     response: having('onResponse').reverse(),
+    reply: having('onReply').reverse(),
     complete: having('onComplete').reverse(),
   };
 }
