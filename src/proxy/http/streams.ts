@@ -47,6 +47,8 @@ export interface UpstreamStream {
 export type UpstreamFailure =
   | { readonly kind: 'connect'; readonly reason: string }
   | { readonly kind: 'connect-timeout' }
+  /** No connection may be opened and none may be waited for. */
+  | { readonly kind: 'overflow' }
   /** Connection lost before the response was complete; `reset` where it was not closed in order. */
   | { readonly kind: 'lost'; readonly reset: boolean }
   /** What came was not HTTP. */

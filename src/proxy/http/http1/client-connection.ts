@@ -81,6 +81,11 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     return this.#requests > 0;
   }
 
+  /** Requests that it has carried. */
+  get requests(): number {
+    return this.#requests;
+  }
+
   /** Sends the head of a request; body and answer follow by events. */
   begin(events: UpstreamEvents): void {
     const { request } = events;
