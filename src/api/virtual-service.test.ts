@@ -37,7 +37,9 @@ http:
   - uri: {regex: '/b/\\d+'}
   rewrite: {uriRegexRewrite: {match: '^/(\\w+)/(.*)$', rewrite: '/\\2/\\1'}}
   timeout: 1.5s
-  retries: {attempts: 0, perTryTimeout: 2s, retryOn: 5xx}
+  retries: {attempts: 3, perTryTimeout: 2s, retryOn: '5xx, 503', retryRemoteLocalities: true, retryIgnorePreviousHosts: false, backoff: 10ms}
+  mirror: {host: reviews, subset: v3}
+  mirrorPercentage: {value: 0.5}
   headers:
     request: {set: {x-a: b, ':authority': h}, add: {x-from: '%DOWNSTREAM_REMOTE_ADDRESS%'}, remove: [x-c]}
     response: {set: {x-d: '100%%'}, add: {x-e: f}, remove: [server]}
@@ -51,8 +53,13 @@ http:
   redirect: {uri: /new, authority: shop.example.com, scheme: https, port: 8443, redirectCode: 308}
 - match: [{uri: {prefix: /x}}]
   rewrite: {uri: /, authority: other}
+  retries: {attempts: 0, backoff: 1s}
+  mirrorPercent: 5
+  mirrors:
+  - {destination: {host: reviews}, percentage: {value: 100}}
   route: [{destination: {host: reviews}, weight: 0}]
 - redirect: {derivePort: FROM_REQUEST_PORT}
+  mirror_percent: 5
 `;
 
 describe('a VirtualService', () => {
@@ -66,18 +73,12 @@ describe('a VirtualService', () => {
     const missing = fieldsOf(virtualServiceSpec)
       .filter(({ refused }) => refused === undefined)
       .map(({ path }) => /\w+(?=\W*$)/.exec(path)![0])
-      .filter(
-        (name) =>
-          !new RegExp(`\\b${name}\\b`).test(everything) &&
-          !['retryRemoteLocalities', 'retryIgnorePreviousHosts', 'backoff'].includes(name),
-      );
+      .filter((name) => !new RegExp(`\\b${name}\\b`).test(everything));
     assert.deepEqual(missing, []);
   });
 
   it('describes every field for the reference', () => {
-    const silent = fieldsOf(virtualServiceSpec).filter(
-      ({ path, description }) => description === undefined && !path.startsWith('http[].retries.'),
-    );
+    const silent = fieldsOf(virtualServiceSpec).filter(({ description }) => description === undefined);
     assert.deepEqual(silent, []);
   });
 });
@@ -102,16 +103,6 @@ describe('what a VirtualService cannot have yet', () => {
   it('is a gateway other than mesh', () => {
     assert.deepEqual(refusals(`${withRule()}\ngateways:\n- mesh\n- shop/edge`), [
       'LAT0002 6 gateways[1]: is not supported yet: there is only the gateway `mesh`',
-    ]);
-  });
-
-  it('is any retry', () => {
-    for (const retries of ['{attempts: 2}', '{}', '{retryOn: 5xx}'])
-      assert.deepEqual(refusedRule(`retries: ${retries}`), [
-        'LAT0002 4 retries: is not supported yet except as `attempts: 0`',
-      ]);
-    assert.deepEqual(refusedRule('retries: {attempts: 0, tries: 1}'), [
-      'IST0106 4 retries.tries: is not a known field',
     ]);
   });
 });
@@ -258,6 +249,61 @@ describe('a rewrite', () => {
     const found = refusedRule("rewrite: {uriRegexRewrite: {match: '(', rewrite: '\\1'}}");
     assert.equal(found.length, 1);
     assert.match(found[0]!, /rewrite\.uriRegexRewrite\.match: is not a regular expression/);
+  });
+});
+
+describe('retries', () => {
+  it('name conditions and statuses that exist', () => {
+    for (const retryOn of ['5xx', ' gateway-error , 503,', '404,429', 'cancelled,unavailable', 'reset-before-request'])
+      assert.ok(taken(withRule(`retries: {attempts: 1, retryOn: '${retryOn}'}`)), retryOn);
+    for (const part of ['5XX', 'timeout', '600', '99', '1000', '50x'])
+      assert.match(
+        refusedRule(`retries: {attempts: 1, retryOn: 'reset,${part}'}`)[0]!,
+        new RegExp(`^IST0106 4 retries\\.retryOn: names "${part}", which is neither a status nor one of 5xx, `),
+        part,
+      );
+  });
+
+  it('need attempts where they say anything else, as in Istio', () => {
+    for (const retries of ['{retryOn: 5xx}', '{attempts: 0, perTryTimeout: 1s}'])
+      assert.match(
+        refusedRule(`retries: ${retries}`)[0]!,
+        /^IST0106 4 retries: has \w+ but no attempts, which turns retries off; /,
+      );
+    for (const retries of ['{}', '{attempts: 0}', '{attempts: 1000}'])
+      assert.ok(taken(withRule(`retries: ${retries}`)));
+  });
+
+  it('have attempts from 0 to 1000 and times of at least a millisecond', () => {
+    assert.deepEqual(refusedRule('retries: {attempts: -1}'), ['IST0106 4 retries.attempts: must not be negative']);
+    assert.deepEqual(refusedRule('retries: {attempts: 1001}'), ['IST0106 4 retries.attempts: must be at most 1000']);
+    for (const field of ['perTryTimeout', 'backoff'])
+      assert.deepEqual(refusedRule(`retries: {attempts: 1, ${field}: 0s}`), [
+        `IST0106 4 retries.${field}: must be a duration of at least 1ms, such as 500ms, 5s or 1h`,
+      ]);
+  });
+});
+
+describe('copies', () => {
+  it('are asked for in one form', () => {
+    assert.deepEqual(refusedRule('mirror: {host: a}', 'mirrors: [{destination: {host: b}}]'), [
+      'IST0106 5 http[0].mirrors: stands beside mirror; only one is allowed'.replace('http[0].', ''),
+    ]);
+    assert.deepEqual(refusedRule('mirror: {host: a}', 'mirrorPercent: 1', 'mirror_percent: 1'), [
+      'IST0106 6 mirror_percent: is another spelling of mirrorPercent, which is given too; remove one',
+    ]);
+  });
+
+  it('have shares from 0 to 100', () => {
+    assert.deepEqual(refusedRule('mirror: {host: a}', 'mirrorPercentage: {value: 100.1}'), [
+      'IST0106 5 mirrorPercentage.value: must be at most 100',
+    ]);
+    assert.deepEqual(refusedRule('mirror: {host: a}', 'mirrorPercent: -1'), [
+      'IST0106 5 mirrorPercent: must not be negative',
+    ]);
+    assert.deepEqual(refusedRule('mirror: {host: a}', 'mirrorPercent: 1.5'), [
+      'IST0106 5 mirrorPercent: must be a whole number',
+    ]);
   });
 });
 

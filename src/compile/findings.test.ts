@@ -53,6 +53,25 @@ describe('nothing is said', () => {
 });
 
 describe('it is said', () => {
+  it('that copies are sent to what does not exist', async () => {
+    const rule = 'route: [{destination: {host: reviews}}]';
+    assert.deepEqual(
+      (
+        await found(
+          virtualService('one', `hosts: [reviews]\nhttp: [{${rule}, mirror: {host: review}}]`),
+          virtualService(
+            'many',
+            `hosts: [a.b]\nhttp: [{${rule}, mirrors: [{destination: {host: reviews, subset: v3}}]}]`,
+          ),
+        )
+      ).map((text) => text.slice(0, text.indexOf(': '))),
+      [
+        'warning IST0101 VirtualService/shop/one:1 spec.http[0].mirror',
+        'warning IST0101 VirtualService/shop/many:8 spec.http[0].mirrors[0].destination',
+      ],
+    );
+  });
+
   it('that two VirtualServices claim one host', async () => {
     assert.deepEqual(
       await found(

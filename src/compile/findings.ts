@@ -2,7 +2,7 @@
 // silently elsewhere, parts without effect. Computed from the snapshot with the same functions that compile it.
 import type { Diagnostic, DiagnosticCode, Severity } from '../api/diagnostic.js';
 import { objectKey, type MeshObject } from '../api/object.js';
-import type { RouteDestination } from '../api/virtual-service.js';
+import type { HttpRouteRule, RouteDestination } from '../api/virtual-service.js';
 import { closestWord } from '../util/closest.js';
 import { hostMatches, resolveHost } from '../model/host.js';
 import { mayCarryHttp, type Service } from '../model/service.js';
@@ -56,14 +56,23 @@ function findHostConflicts(snapshot: Snapshot): Diagnostic[] {
 function findUnknownDestinations(snapshot: Snapshot): Diagnostic[] {
   return snapshot.virtualServices.flatMap((virtualService) =>
     (virtualService.spec.http ?? []).flatMap((rule, i) =>
-      (rule.route ?? []).flatMap(({ destination }, j) => {
+      destinationsOf(rule).flatMap(([path, destination]) => {
         const problem = whyUnknown(snapshot, destination, virtualService.namespace);
         return problem === undefined
           ? []
-          : [finding('warning', 'IST0101', virtualService, `spec.http[${i}].route[${j}].destination`, problem)];
+          : [finding('warning', 'IST0101', virtualService, `spec.http[${i}].${path}`, problem)];
       }),
     ),
   );
+}
+
+/** Everything that a rule sends to, copies included, with its path in the rule. */
+function destinationsOf(rule: HttpRouteRule): [path: string, destination: RouteDestination][] {
+  return [
+    ...(rule.route ?? []).map(({ destination }, i) => [`route[${i}].destination`, destination] as const),
+    ...(rule.mirror === undefined ? [] : [['mirror', rule.mirror] as const]),
+    ...(rule.mirrors ?? []).map(({ destination }, i) => [`mirrors[${i}].destination`, destination] as const),
+  ].map(([path, destination]) => [path, destination]);
 }
 
 function whyUnknown(snapshot: Snapshot, destination: RouteDestination, namespace: string): string | undefined {

@@ -12,6 +12,7 @@ import {
 } from '../xds/messages.js';
 import { compileAccessLogs } from './access-logs.js';
 import { durationOf, fromAds, typed } from './messages.js';
+import { inboundRetries } from './retries.js';
 import { meshAlpn } from './tls-contexts.js';
 
 type ManagerInit = Exclude<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName: string }>;
@@ -115,7 +116,11 @@ export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster:
                 match: { pathSpecifier: { case: 'prefix', value: '/' } },
                 action: {
                   case: 'route',
-                  value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: durationOf(0) },
+                  value: {
+                    clusterSpecifier: { case: 'cluster', value: cluster },
+                    timeout: durationOf(0),
+                    retryPolicy: inboundRetries(),
+                  },
                 },
               },
             ],

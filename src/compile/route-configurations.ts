@@ -1,9 +1,10 @@
 // Route configurations: one for the listener that serves every host, one for each port of each service.
 import { create } from '@bufbuild/protobuf';
 import type { VirtualService } from '../api/kinds.js';
+import type { RetryPolicySpec } from '../api/retry-policy.js';
 import { callableNames } from '../model/host.js';
 import { mayCarryHttp, type Service, type ServicePort } from '../model/service.js';
-import type { ServiceIndex, Snapshot } from '../model/snapshot.js';
+import type { Snapshot } from '../model/snapshot.js';
 import { memoize } from '../util/memoize.js';
 import {
   RouteConfigurationSchema,
@@ -35,9 +36,7 @@ export function compileRouteConfigurations(snapshot: Snapshot, client: Client): 
   for (const service of snapshot.services.all) {
     const owner = owningVirtualService(snapshot, service.host, client.namespace);
     for (const port of service.ports) {
-      const compiled = mayCarryHttp(port.protocol)
-        ? routesOf(owner, service, port, snapshot.services, client)
-        : bytesOnly;
+      const compiled = mayCarryHttp(port.protocol) ? routesOf(owner, service, port, snapshot, client) : bytesOnly;
       for (const omission of compiled.omissions) omissions.add(omission);
       everyHost.push(virtualHost(service, port, client.namespace, compiled));
       if (mayCarryHttp(port.protocol)) configurations.push(serviceRoutes(service, port, compiled));
@@ -56,16 +55,20 @@ function routesOf(
   owner: VirtualService | undefined,
   service: Service,
   port: ServicePort,
-  services: ServiceIndex,
+  { services, meshConfig }: Snapshot,
   client: Client,
 ): CompiledRoutes {
-  if (owner?.spec.http === undefined) return defaultRoutes(service, port);
-  return ownedRoutes(owner, services, client, port.port);
+  const retries = meshConfig.defaultHttpRetryPolicy;
+  if (owner?.spec.http === undefined) return defaultRoutes(service, port, retries);
+  return ownedRoutes(owner, services, client, port.port, retries);
 }
 
-const defaultRoutes = memoize((service: Service, port: ServicePort): CompiledRoutes => {
-  return { routes: [defaultRoute(outboundClusterName(port.port, '', service.host))], omissions: [] };
-});
+const defaultRoutes = memoize(
+  (service: Service, port: ServicePort, retries: RetryPolicySpec | undefined): CompiledRoutes => ({
+    routes: [defaultRoute(outboundClusterName(port.port, '', service.host), retries)],
+    omissions: [],
+  }),
+);
 
 const ownedRoutes = memoize(compileHttpRoutes);
 
@@ -121,7 +124,10 @@ function foreignHosts(snapshot: Snapshot, client: Client, taken: ReadonlySet<str
       for (const host of hostsOf(owner))
         if (!snapshot.services.byHost.has(host) && !taken.has(host) && !hosts.has(host)) hosts.set(host, owner);
   return [...hosts].map(([host, owner]) =>
-    foreignHost(host, ownedRoutes(owner, snapshot.services, client, portOfForeignHosts)),
+    foreignHost(
+      host,
+      ownedRoutes(owner, snapshot.services, client, portOfForeignHosts, snapshot.meshConfig.defaultHttpRetryPolicy),
+    ),
   );
 }
 

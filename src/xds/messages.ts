@@ -9,6 +9,7 @@ export {
   MetadataSchema,
   type Node,
   NodeSchema,
+  type RuntimeFractionalPercent,
   TrafficDirection,
   type TransportSocket,
 } from './gen/envoy/config/core/v3/base_pb.js';
@@ -34,7 +35,11 @@ export {
   type RedirectAction,
   RedirectAction_RedirectResponseCode,
   type Route,
+  type RetryPolicy,
+  RetryPolicySchema,
   type RouteAction,
+  type RouteAction_RequestMirrorPolicy,
+  RouteAction_RequestMirrorPolicySchema,
   RouteSchema,
   type RouteMatch,
   type VirtualHost,
@@ -61,6 +66,8 @@ export {
   UpstreamTlsContextSchema,
 } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 export { SubjectAltNameMatcher_SanType } from './gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+export { PreviousHostsPredicateSchema } from './gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
+export { PreviousPrioritiesConfigSchema } from './gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js';
 export { AggregatedDiscoveryService } from './gen/envoy/service/discovery/v3/ads_pb.js';
 export {
   type DeltaDiscoveryRequest,
@@ -68,5 +75,10 @@ export {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.js';
+export {
+  type FractionalPercent,
+  FractionalPercent_DenominatorType,
+  FractionalPercentSchema,
+} from './gen/envoy/type/v3/percent_pb.js';
 export { type StringMatcher } from './gen/envoy/type/matcher/v3/string_pb.js';
 export { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.js';

@@ -6,6 +6,8 @@ import {
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  PreviousHostsPredicateSchema,
+  PreviousPrioritiesConfigSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -17,6 +19,8 @@ import { resourceSchemas, type Resources, type ResourceType } from '../../src/xd
 
 /** Every message that stands in an Any. */
 const registry = createRegistry(
+  PreviousHostsPredicateSchema,
+  PreviousPrioritiesConfigSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
   HeaderMutationSchema,

@@ -158,6 +158,22 @@ describe('conditions', () => {
   });
 });
 
+it('the clusters of a table are those of destinations and of copies', () => {
+  const table = routes({
+    match: { prefix: '/' },
+    route: {
+      weightedClusters: {
+        clusters: [
+          { name: 'a', weight: 1 },
+          { name: 'b', weight: 1 },
+        ],
+      },
+      requestMirrorPolicies: [{ cluster: 'copies' }],
+    },
+  });
+  assert.deepEqual([...table.clusters], ['a', 'b', 'copies']);
+});
+
 describe('what is not understood is refused', () => {
   for (const [what, route] of [
     ['a route without a match', { match: undefined }],
@@ -167,8 +183,6 @@ describe('what is not understood is refused', () => {
     ['a template of paths', { match: { pathMatchPolicy: { name: 'x' } } }],
     ['a direct response', { directResponse: { status: 200 } }],
     ['a cluster named by a header', { route: { clusterHeader: 'x' } }],
-    ['mirroring', { route: { cluster: 'c', requestMirrorPolicies: [{ cluster: 'd' }] } }],
-    ['retries', { route: { cluster: 'c', retryPolicy: {} } }],
     ['cross-origin rules', { route: { cluster: 'c', cors: {} } }],
     ['hashing', { route: { cluster: 'c', hashPolicy: [{ header: { headerName: 'x' } }] } }],
     ['a host taken from a header', { route: { cluster: 'c', hostRewriteHeader: 'x' } }],

@@ -12,6 +12,7 @@ import {
 } from '../../xds/messages.js';
 import { durationMs } from '../config/duration.js';
 import { findProvenance, type Provenance } from '../config/metadata.js';
+import { readMirrors, readRetries, type MirrorConfig, type RetryConfig } from '../config/route-config.js';
 import { compileHeaderChanges, joinHeaderChanges, type HeaderChange } from './header-changes.js';
 import {
   compileHeaderMatcher,
@@ -45,6 +46,10 @@ export interface ForwardAction {
   readonly notFoundStatus: number;
   /** Whether a CONNECT ends here and its bytes go on. */
   readonly isConnect: boolean;
+  /** When it is tried again; undefined: never. */
+  readonly retries: RetryConfig | undefined;
+  /** Where copies of it go. */
+  readonly mirrors: readonly MirrorConfig[];
 }
 
 /** Answers with a redirection. */
@@ -103,7 +108,7 @@ export class RouteTable {
     this.clusters = new Set(
       hosts.flatMap((host) =>
         host.routes.flatMap(({ action }) =>
-          action.kind === 'forward' ? action.destinations.map((destination) => destination.cluster) : [],
+          action.kind === 'forward' ? [...action.destinations, ...action.mirrors].map(({ cluster }) => cluster) : [],
         ),
       ),
     );
@@ -249,8 +254,9 @@ function compileForward(
   const host = action.hostRewriteSpecifier;
   if (host.case !== undefined && host.case !== 'hostRewriteLiteral')
     throw new UnsupportedConfig(`host rewrite ${host.case} is not supported`);
-  if (action.requestMirrorPolicies.length > 0 || action.retryPolicy !== undefined || action.hashPolicy.length > 0)
-    throw new UnsupportedConfig('mirroring, retries and hash policies of routes are not supported');
+  if (action.hashPolicy.length > 0) throw new UnsupportedConfig('hash policies of routes are not supported');
+  if (action.retryPolicyTypedConfig !== undefined)
+    throw new UnsupportedConfig('retry policies of extensions are not supported');
   if (action.cors !== undefined) throw new UnsupportedConfig('cross-origin rules of routes are not supported');
   const authority = host.case === undefined ? undefined : host.value;
   const destinations = destinationsOf(action).map((weight): Destination => ({
@@ -278,6 +284,8 @@ function compileForward(
     isConnect: action.upgradeConfigs.some(
       (upgrade) => upgrade.upgradeType === 'CONNECT' && upgrade.connectConfig !== undefined,
     ),
+    retries: readRetries(action.retryPolicy),
+    mirrors: readMirrors(action.requestMirrorPolicies),
   };
 }
 
