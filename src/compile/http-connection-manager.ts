@@ -39,6 +39,9 @@ const alpn = {
   },
 };
 
+/** Istio lets WebSockets through everywhere. */
+const websocket = { upgradeType: 'websocket' };
+
 /** What is the same for every HTTP listener. Limits are on by default: a peer is never trusted to be polite. */
 function common(meshConfig: MeshConfig, statPrefix: string): ManagerInit {
   return {
@@ -74,7 +77,7 @@ export function outboundHttpFilter(meshConfig: MeshConfig, { routes, authority, 
     routeSpecifier: { case: 'rds', value: { configSource: fromAds(), routeConfigName: routes } },
     httpFilters: [alpn, router],
     forwardClientCertDetails: ForwardClientCert.SANITIZE,
-    upgradeConfigs: connect ? [{ upgradeType: 'CONNECT' }] : [],
+    upgradeConfigs: connect ? [websocket, { upgradeType: 'CONNECT' }] : [websocket],
     earlyHeaderMutationExtensions: authority === undefined ? [] : [overwriteAuthority(authority)],
   });
 }
@@ -129,6 +132,7 @@ export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster:
       },
     },
     httpFilters: [router],
+    upgradeConfigs: [websocket],
     // Set, not appended: what stood there before came from further away than the certificate vouches for.
     forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,
     setCurrentClientCertDetails: { subject: true, uri: true },

@@ -163,7 +163,9 @@ function readRoutes(
 }
 
 function readSettings(manager: HttpConnectionManager, direction: HttpSettings['direction']): HttpSettings {
-  const unsupportedUpgrade = manager.upgradeConfigs.find((upgrade) => upgrade.upgradeType !== 'CONNECT');
+  const unsupportedUpgrade = manager.upgradeConfigs.find(
+    ({ upgradeType, filters }) => !/^(connect|websocket)$/i.test(upgradeType) || filters.length > 0,
+  );
   if (unsupportedUpgrade !== undefined)
     throw new UnsupportedConfig(`upgrade to ${unsupportedUpgrade.upgradeType} is not supported`);
   return {
@@ -178,7 +180,7 @@ function readSettings(manager: HttpConnectionManager, direction: HttpSettings['d
     authority: readAuthority(manager),
     normalizePath: manager.normalizePath === true,
     setClientCert: manager.forwardClientCertDetails === ForwardClientCert.SANITIZE_SET,
-    takesConnect: manager.upgradeConfigs.some((upgrade) => upgrade.upgradeType === 'CONNECT'),
+    takesConnect: manager.upgradeConfigs.some(({ upgradeType }) => /^connect$/i.test(upgradeType)),
     upstreamProtocols: readUpstreamProtocols(manager),
   };
 }
