@@ -6,6 +6,7 @@ import {
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -16,12 +17,13 @@ import {
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
 
 /** Every message that stands in an Any. */
-const registry = createRegistry(
+export const typeRegistry = createRegistry(
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -35,7 +37,7 @@ export function jsonOf(resources: Resources, type: ResourceType, name: string): 
   const resource = resources[type].get(name);
   if (resource === undefined) return undefined;
   const schema: DescMessage = resourceSchemas[type];
-  return toJson(schema, fromBinary(schema, resource.bytes), { registry });
+  return toJson(schema, fromBinary(schema, resource.bytes), { registry: typeRegistry });
 }
 
 /** The value without fields of these names, wherever they stand. */
