@@ -1,6 +1,7 @@
 // A proxy between a caller and a server that exist only in memory, both in the hands of the test.
 import assert from 'node:assert/strict';
 import { fromJson, type JsonObject } from '@bufbuild/protobuf';
+import { unlimitedConnections } from './connections.js';
 import { MemorySocket, settle } from './memory-socket.js';
 import type { AccessRecord } from '../../src/telemetry/access-log/record.js';
 import { unknownParty, type Party } from '../../src/telemetry/istio-labels.js';
@@ -65,6 +66,7 @@ export function proxy(options: ProxyOptions = {}) {
           internalListener: options.internalListener,
           endpoints: hasEndpoint ? [endpoint] : [],
           transports: [],
+          ...unlimitedConnections,
         },
         connector,
         () => 0,

@@ -8,6 +8,7 @@ import {
   HttpInspectorSchema,
   PreviousHostsPredicateSchema,
   PreviousPrioritiesConfigSchema,
+  HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -18,7 +19,7 @@ import {
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
 
 /** Every message that stands in an Any. */
-const registry = createRegistry(
+export const typeRegistry = createRegistry(
   PreviousHostsPredicateSchema,
   PreviousPrioritiesConfigSchema,
   DownstreamTlsContextSchema,
@@ -26,6 +27,7 @@ const registry = createRegistry(
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -39,7 +41,7 @@ export function jsonOf(resources: Resources, type: ResourceType, name: string): 
   const resource = resources[type].get(name);
   if (resource === undefined) return undefined;
   const schema: DescMessage = resourceSchemas[type];
-  return toJson(schema, fromBinary(schema, resource.bytes), { registry });
+  return toJson(schema, fromBinary(schema, resource.bytes), { registry: typeRegistry });
 }
 
 /** The value without fields of these names, wherever they stand. */
