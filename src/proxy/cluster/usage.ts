@@ -36,6 +36,6 @@ export class ClusterUsage {
   get hasRoomForRetry(): boolean {
     const { maxRetries, retryBudget } = this.limits;
     if (retryBudget === undefined) return this.retries < maxRetries;
-    return this.retries < Math.max(retryBudget.minConcurrency, (this.requests * retryBudget.percent) / 100);
+    return this.retries < Math.max(retryBudget.minConcurrency, Math.floor((this.requests * retryBudget.percent) / 100));
   }
 }

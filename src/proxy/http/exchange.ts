@@ -4,6 +4,7 @@ import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import type { Party } from '../../telemetry/istio-labels.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
+import type { RelayEnd } from '../tcp/relay.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
 import { endAttempt, recordResult } from './attempt.js';
 import { answerFor, explainFailure, type Failure } from './failures.js';
@@ -15,6 +16,7 @@ import type { RetryState } from './layers/retry.js';
 import type { CompiledRoute, Destination } from './route-table.js';
 import type { Stack } from './stack.js';
 import type { DownstreamEvents, DownstreamStream, UpstreamFailure, UpstreamStream } from './streams.js';
+import { joinTunnel } from './tunnel.js';
 
 /** Request bytes that are held while there is nowhere to send them, or kept to be sent again. */
 const mostHeldBytes = 64 * 1024;
@@ -271,6 +273,26 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
 
   onInformational(head: ResponseHead): void {
     this.downstream.sendInformational(head);
+  }
+
+  onUpgraded(head: ResponseHead, upstream: RelayEnd): void {
+    this.#upstream = undefined;
+    if (this.#completed) {
+      upstream.socket.destroy();
+      return;
+    }
+    recordResult(this, head.status);
+    this.response = head;
+    this.responseCodeDetails = 'via_upstream';
+    clearTimeout(this.timer); // a route's timeout is for answers; what follows has no end of its own
+    clearTimeout(this.tryTimer);
+    for (const layer of this.#stack.response) layer.onResponse(this, head);
+    const downstream = { ...this.downstream.switchProtocols(head), reset: this.connection.reset };
+    joinTunnel(downstream, upstream, this.settings.limits.idleTimeoutMs, {
+      onForward: (bytes) => (this.bytesReceived += bytes),
+      onBackward: (bytes) => (this.bytesSent += bytes),
+      onClose: () => this.complete(),
+    });
   }
 
   onResponseHead(head: ResponseHead, endsHere: boolean): void {

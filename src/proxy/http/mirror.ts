@@ -2,6 +2,7 @@
 // where its endpoint does not keep up, the copy is given up.
 import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
+import type { RelayEnd } from '../tcp/relay.js';
 import type { Headers, RequestHead } from './message.js';
 import type { HttpPool, PoolClient } from './pool.js';
 import type { UpstreamStream } from './streams.js';
@@ -91,6 +92,11 @@ export class Mirror implements PoolClient {
 
   onInformational(): void {
     // dropped as the answer is
+  }
+
+  onUpgraded(_head: unknown, { socket }: RelayEnd): void {
+    socket.destroy(); // never asked for: copies do not switch
+    this.#end();
   }
 
   onResponseHead(_head: unknown, endsHere: boolean): void {

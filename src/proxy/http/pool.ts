@@ -210,8 +210,8 @@ export class HttpPool implements ConnectionOwner {
     });
   }
 
-  #adopt({ socket, first, peer, expiresAtMs }: Connected): void {
-    const connection = new Http1ClientConnection(socket, this, first);
+  #adopt({ socket, first, peer, expiresAtMs, reset }: Connected): void {
+    const connection = new Http1ClientConnection(socket, this, reset, first);
     const oldestMs = Date.now() + (this.#settings().maxConnectionDurationMs ?? Infinity);
     const retireAtMs = Math.min(expiresAtMs - expiryMarginMs, oldestMs);
     const pooled = { connection, peer, retireAtMs, idleSinceMs: 0 };

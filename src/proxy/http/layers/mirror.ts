@@ -12,7 +12,12 @@ export const mirror: Layer = {
       const cluster = environment.findCluster(name);
       const endpoint = cluster?.usage.hasRoomForRequest === true ? cluster.pick() : undefined;
       if (endpoint === undefined) continue; // nobody waits for a copy, so nobody is told
-      const copy = { ...request, authority: request.authority + hostSuffix, headers: [...request.headers] };
+      const copy = {
+        ...request,
+        authority: request.authority + hostSuffix,
+        headers: [...request.headers],
+        upgrade: undefined,
+      };
       (exchange.mirrors ??= []).push(
         new Mirror(copy, cluster!, endpoint, settings.upstreamProtocols, action.timeoutMs),
       );
