@@ -10,6 +10,21 @@ const refusals = (text: string) => meshFileRefusalsOf(services(text)).map((said)
 
 const everything = `
 meshConfig:
+  connectTimeout: 5s
+  tcpKeepalive: {time: 60s}
+  defaultTrafficPolicy:
+    connectionPool:
+      tcp: {maxConnections: 1, connectTimeout: 1s, tcpKeepalive: {time: 1s}, maxConnectionDuration: 1s, idleTimeout: 1s}
+      http: {http1MaxPendingRequests: 1, http2MaxRequests: 1, maxRequestsPerConnection: 1, maxRetries: 1, idleTimeout: 1s}
+    outlierDetection:
+      consecutive5xxErrors: 1
+      consecutiveGatewayErrors: 1
+      splitExternalLocalOriginErrors: true
+      consecutiveLocalOriginFailures: 1
+      interval: 1s
+      baseEjectionTime: 1s
+      maxEjectionPercent: 1
+      minHealthPercent: 1
   trustDomain: example.org
   rootNamespace: mesh
   accessLogFile: log/access.log
@@ -69,6 +84,7 @@ describe('mesh.yaml', () => {
         accessLogFile: '',
         accessLogEncoding: 'TEXT',
         accessLogFormat: '',
+        connectTimeout: '10s',
       },
       certificates: { workloadLifetime: '24h' },
       control: { xdsPort: 0, xdsTlsPort: 0 },

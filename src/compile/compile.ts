@@ -61,7 +61,7 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
     clusters.push(...compiled.clusters);
     endpoints.push(...compiled.endpoints);
     for (const port of service.ports) {
-      clusters.push(compileConnectCluster(service, port));
+      clusters.push(compileConnectCluster(snapshot.meshConfig, service, port));
       connectListeners.push(connectListener(snapshot.meshConfig, service, port));
     }
   }
@@ -93,7 +93,7 @@ const compileInbound = memoize((snapshot: Snapshot, workload: Workload) => {
   return {
     clusters: encodeAll(
       places.map((place) => {
-        const cluster = compileInboundCluster(workload, service!, place.port);
+        const cluster = compileInboundCluster(snapshot, workload, service!, place.port);
         return encodeResource('cluster', cluster.name, cluster);
       }),
     ),

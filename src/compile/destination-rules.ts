@@ -1,6 +1,7 @@
 // Which DestinationRule holds for a host as a client sees it, in Istio's order of namespaces.
 import type { DestinationRuleSpec, SubsetSpec, TrafficPolicy } from '../api/destination-rule.js';
 import type { DestinationRule } from '../api/kinds.js';
+import type { MeshConfig } from '../api/mesh-config.js';
 import { compareSpecificity, hostMatches, resolveHost } from '../model/host.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Service } from '../model/service.js';
@@ -35,9 +36,44 @@ export function effectiveDestinationRule(snapshot: Snapshot, service: Service, c
   return noRule;
 }
 
-/** The policy of a subset: its own blocks, and the host's for those that it does not have. */
-export function policyOf(rule: EffectiveRule, subset: SubsetSpec | undefined): TrafficPolicy {
-  return { ...rule.policy, ...subset?.trafficPolicy };
+/** What decides for one port of a host or of a subset. */
+export type PortPolicy = Omit<TrafficPolicy, 'portLevelSettings'>;
+
+/**
+ * The policy of a subset at a port: the subset's own blocks, and the host's for those that it does not have. Where either
+ * has settings for the port, those replace its pool, outlier detection, balancer and TLS together, as in Istio: what they
+ * leave out has its default. What nobody says, MeshConfig says.
+ */
+export function policyOf(
+  rule: EffectiveRule,
+  subset: SubsetSpec | undefined,
+  port: number,
+  defaults: MeshConfig['defaultTrafficPolicy'],
+): PortPolicy {
+  const policy = override(override({}, rule.policy, port), subset?.trafficPolicy, port);
+  return {
+    ...policy,
+    connectionPool: policy.connectionPool ?? defaults?.connectionPool,
+    outlierDetection: policy.outlierDetection ?? defaults?.outlierDetection,
+  };
+}
+
+function override(below: PortPolicy, policy: TrafficPolicy | undefined, port: number): PortPolicy {
+  if (policy === undefined) return below;
+  const { portLevelSettings, ...blocks } = policy;
+  const ofPort = portLevelSettings?.find((setting) => setting.port.number === port);
+  return {
+    ...below,
+    ...blocks,
+    ...(ofPort === undefined
+      ? {}
+      : {
+          connectionPool: ofPort.connectionPool,
+          outlierDetection: ofPort.outlierDetection,
+          loadBalancer: ofPort.loadBalancer,
+          tls: ofPort.tls,
+        }),
+  };
 }
 
 /** The rule from which a subset comes; without one that which gives the policy, or else the oldest. */

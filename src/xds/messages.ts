@@ -71,6 +71,16 @@ export {
 export { SubjectAltNameMatcher_SanType } from './gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
 export { PreviousHostsPredicateSchema } from './gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
 export { PreviousPrioritiesConfigSchema } from './gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js';
+export {
+  CircuitBreakers_ThresholdsSchema,
+  type CircuitBreakers_Thresholds,
+} from './gen/envoy/config/cluster/v3/circuit_breaker_pb.js';
+export { type OutlierDetection, OutlierDetectionSchema } from './gen/envoy/config/cluster/v3/outlier_detection_pb.js';
+export { RoutingPriority } from './gen/envoy/config/core/v3/base_pb.js';
+export {
+  type HttpProtocolOptions,
+  HttpProtocolOptionsSchema,
+} from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 export { AggregatedDiscoveryService } from './gen/envoy/service/discovery/v3/ads_pb.js';
 export {
   type DeltaDiscoveryRequest,

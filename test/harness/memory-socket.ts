@@ -43,6 +43,13 @@ export class MemorySocket extends Duplex {
     this.onSent();
   }
 
+  /** As net.Socket's: destroyed when everything has been written. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
+  }
+
   /** The other side takes nothing more until the returned function is called. */
   holdWrites(): () => void {
     const held: (() => void)[] = [];

@@ -11,6 +11,7 @@ import {
   HttpInspectorSchema,
   PreviousHostsPredicateSchema,
   PreviousPrioritiesConfigSchema,
+  HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -21,7 +22,7 @@ import {
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
 
 /** Every message that stands in an Any. */
-export const registry = createRegistry(
+export const typeRegistry = createRegistry(
   CorsPolicySchema,
   CorsSchema,
   HTTPFaultSchema,
@@ -32,6 +33,7 @@ export const registry = createRegistry(
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -45,7 +47,7 @@ export function jsonOf(resources: Resources, type: ResourceType, name: string): 
   const resource = resources[type].get(name);
   if (resource === undefined) return undefined;
   const schema: DescMessage = resourceSchemas[type];
-  return toJson(schema, fromBinary(schema, resource.bytes), { registry });
+  return toJson(schema, fromBinary(schema, resource.bytes), { registry: typeRegistry });
 }
 
 /** The value without fields of these names, wherever they stand. */

@@ -189,6 +189,12 @@ function readSettings(
     authority: readAuthority(manager),
     normalizePath: manager.normalizePath === true,
     setClientCert: manager.forwardClientCertDetails === ForwardClientCert.SANITIZE_SET,
+    upgrades: new Set(
+      manager.upgradeConfigs
+        .filter(({ enabled }) => enabled !== false)
+        .map(({ upgradeType }) => upgradeType.toLowerCase())
+        .filter((type) => type !== 'connect'),
+    ),
     takesConnect: manager.upgradeConfigs.some(({ upgradeType }) => /^connect$/i.test(upgradeType)),
     upstreamProtocols: readUpstreamProtocols(manager),
     injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,

@@ -23,6 +23,8 @@ export interface HttpSettings {
   /** Whether the caller is named to the application, from the certificate. */
   readonly setClientCert: boolean;
   readonly takesConnect: boolean;
+  /** Protocols to which callers may switch, lower-case; others are not asked for. */
+  readonly upgrades: ReadonlySet<string>;
   /** Protocols to offer to upstreams with mTLS. */
   readonly upstreamProtocols: readonly string[];
   /** Whether routes may hinder requests. */

@@ -6,7 +6,14 @@ import { wasReset } from '../../net/reset-socket.js';
 import type { Headers, ResponseHead } from '../message.js';
 import type { UpstreamEvents, UpstreamFailure, UpstreamStream } from '../streams.js';
 import { BodyDecoder, type BodySink } from './body-decoder.js';
-import { formatRequestHead, formatTrailers, HttpSyntaxError, parseResponseHead, type HeadLimits } from './head.js';
+import {
+  formatRequestHead,
+  formatTrailers,
+  formatUpgrade,
+  HttpSyntaxError,
+  parseResponseHead,
+  type HeadLimits,
+} from './head.js';
 
 /** Bounds of a response's head: servers of the mesh may send more than callers. */
 const responseLimits: HeadLimits = { bytes: 256 * 1024, fields: 1000 };
@@ -36,6 +43,7 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   readonly remoteAddress: string;
   readonly localAddress: string;
   readonly #socket: Socket;
+  readonly #reset: () => void;
   readonly #outbox: Outbox;
   readonly #owner: ConnectionOwner;
   readonly #decoder = new BodyDecoder(responseLimits);
@@ -55,8 +63,10 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   /** Monotonic time after which an idle connection is not used any more. */
   usableUntilMs = Infinity;
 
-  constructor(socket: Socket, owner: ConnectionOwner, first?: Buffer) {
+  /** @param reset ends the connection so that the server cannot take it for an orderly end */
+  constructor(socket: Socket, owner: ConnectionOwner, reset: () => void, first?: Buffer) {
     this.#socket = socket;
+    this.#reset = reset;
     this.#outbox = new Outbox(socket);
     this.#owner = owner;
     this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
@@ -81,6 +91,11 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     return this.#requests > 0;
   }
 
+  /** Requests that it has carried. */
+  get requests(): number {
+    return this.#requests;
+  }
+
   /** Sends the head of a request; body and answer follow by events. */
   begin(events: UpstreamEvents): void {
     const { request } = events;
@@ -95,7 +110,9 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
       ? 'transfer-encoding: chunked\r\n'
       : request.contentLength >= 0
         ? `content-length: ${request.contentLength}\r\n`
-        : '';
+        : request.upgrade !== undefined
+          ? formatUpgrade(request.upgrade)
+          : '';
     this.#outbox.text(formatRequestHead(request, framing));
     events.onUpstreamReady(this);
   }
@@ -164,7 +181,10 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     const head = parseResponseHead(bytes.toString('latin1', 0, end), events.request.method, responseLimits);
     const used = end + emptyLine.length;
     if (head.status < 200) {
-      if (head.status === 101) throw new HttpSyntaxError(502, 'the server switched protocols without being asked');
+      if (head.status === 101) {
+        this.#upgrade(head, bytes.subarray(used));
+        return bytes.length;
+      }
       if (++this.#informational > mostInformational)
         throw new HttpSyntaxError(502, 'the server sent too many interim responses');
       events.onInformational(head);
@@ -178,6 +198,19 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     if (this.#decoder.isDone) this.#completed({ events, head });
     else events.onResponseHead(head, false);
     return used;
+  }
+
+  /** Gives the connection away; it still counts as one of its owner's until it is closed. */
+  #upgrade(head: ResponseHead, rest: Buffer): void {
+    const events = this.#events!;
+    if (head.upgrade === undefined || head.upgrade !== events.request.upgrade)
+      throw new HttpSyntaxError(502, 'the server switched protocols without being asked');
+    this.#events = undefined;
+    this.#socket.pause();
+    this.#outbox.flush();
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('end', this.#onEnd);
+    events.onUpgraded(head, { socket: this.#socket, first: rest.length === 0 ? undefined : rest, reset: this.#reset });
   }
 
   onBody(chunk: Buffer): void {
