@@ -59,13 +59,31 @@ http:
   - {destination: {host: reviews}, percentage: {value: 100}}
   route: [{destination: {host: reviews}, weight: 0}]
 - redirect: {derivePort: FROM_REQUEST_PORT}
+- directResponse: {status: 503, body: {string: closed}}
+- directResponse: {status: 200, body: {bytes: AAECAw==}}
+- route: [{destination: {host: reviews}}]
+  fault:
+    delay: {fixedDelay: 5s, percentage: {value: 0.1}, percent: 1}
+    abort: {httpStatus: 500, percentage: {value: 10}}
+  corsPolicy:
+    allowOrigins: [{exact: 'https://a.example'}, {prefix: 'https://b.'}, {regex: '.*[.]c[.]example'}]
+    allowMethods: [GET, '*']
+    allowHeaders: [x-a]
+    exposeHeaders: [x-b]
+    maxAge: 24h
+    allowCredentials: true
+    unmatchedPreflights: IGNORE
+- route: [{destination: {host: reviews}}]
+  fault: {abort: {grpcStatus: UNAVAILABLE}}
+  corsPolicy: {allowOrigin: ['https://a.example', '*']}
+- redirect: {uri: /last}
   mirror_percent: 5
 `;
 
 describe('a VirtualService', () => {
   it('may have every field that is supported', () => {
     const spec = taken(everything);
-    assert.equal(spec.http?.length, 4);
+    assert.equal(spec.http?.length, 9);
     assert.equal(spec.http[0]?.match?.[0]?.ignoreUriCase, true);
   });
 
@@ -87,6 +105,8 @@ describe('what a VirtualService cannot have yet', () => {
   const places: [string, (name: string) => string, number][] = [
     ['', (name) => `hosts: [a]\nhttp: [{route: [{destination: {host: a}}]}]\n${name}: []`, 3],
     ['http[].', (name) => withRule(`${name}: {}`), 4],
+    ['http[].fault.delay.', (name) => withRule('fault:', '  delay:', '    fixedDelay: 1s', `    ${name}: x`), 7],
+    ['http[].fault.abort.', (name) => withRule('fault:', '  abort:', '    httpStatus: 500', `    ${name}: x`), 7],
     ['http[].match[].', (name) => withRule(`match: [{uri: {exact: /},`, `  ${name}: x}]`), 5],
   ];
   for (const { path, refused } of fieldsOf(virtualServiceSpec)) {
@@ -139,7 +159,9 @@ describe('hosts', () => {
 
 describe('a rule', () => {
   it('needs a route or a redirect, and has one of them', () => {
-    assert.deepEqual(refusals('hosts: [a]\nhttp:\n- name: x'), ['IST0106 3 http[0]: needs a route or a redirect']);
+    assert.deepEqual(refusals('hosts: [a]\nhttp:\n- name: x'), [
+      'IST0106 3 http[0]: needs a route, a redirect or a directResponse',
+    ]);
     assert.deepEqual(refusals('hosts: [a]'), ['IST0106 0 : needs http']);
     assert.deepEqual(refusedRule('redirect: {uri: /}'), [
       'IST0106 3 http[0]: has route and redirect; only one is allowed',
@@ -249,6 +271,79 @@ describe('a rewrite', () => {
     const found = refusedRule("rewrite: {uriRegexRewrite: {match: '(', rewrite: '\\1'}}");
     assert.equal(found.length, 1);
     assert.match(found[0]!, /rewrite\.uriRegexRewrite\.match: is not a regular expression/);
+  });
+});
+
+describe('a fixed answer', () => {
+  const direct = (text: string) =>
+    refusals(`hosts: [a]\nhttp:\n- directResponse: ${text}`).map((said) => said.replace('http[0].directResponse', ''));
+  it('has a status that an answer can have', () => {
+    assert.deepEqual(direct('{}'), ['IST0106 3 .status: must be a whole number']);
+    assert.deepEqual(direct('{status: 101}'), ['IST0106 3 .status: must be at least 200']);
+    assert.deepEqual(direct('{status: 600}'), ['IST0106 3 .status: must be at most 599']);
+  });
+
+  it('has a body in one form, of at most 1 MiB', () => {
+    assert.deepEqual(direct('{status: 200, body: {}}'), ['IST0106 3 .body: needs exactly one of string and bytes']);
+    assert.deepEqual(direct('{status: 200, body: {string: a, bytes: YQ==}}'), [
+      'IST0106 3 .body: needs exactly one of string and bytes',
+    ]);
+    assert.deepEqual(direct('{status: 200, body: {bytes: "a b"}}'), ['IST0106 3 .body.bytes: must be base64']);
+    assert.deepEqual(direct(`{status: 200, body: {string: ${'a'.repeat(1024 * 1024 + 1)}}}`), [
+      'IST0106 3 .body.string: must be at most 1 MiB',
+    ]);
+  });
+
+  it('stands alone', () => {
+    assert.deepEqual(refusedRule('directResponse: {status: 200}'), [
+      'IST0106 3 http[0]: has route and directResponse; only one is allowed',
+    ]);
+  });
+});
+
+describe('faults', () => {
+  it('say what happens', () => {
+    assert.deepEqual(refusedRule('fault: {}'), ['IST0106 4 fault: needs delay or abort']);
+    assert.deepEqual(refusedRule('fault: {abort: {}}'), ['IST0106 4 fault.abort: needs httpStatus or grpcStatus']);
+    assert.deepEqual(refusedRule('fault: {abort: {httpStatus: 500, grpcStatus: OK}}'), [
+      'IST0106 4 fault.abort: has httpStatus and grpcStatus; only one is allowed',
+    ]);
+    assert.deepEqual(refusedRule('fault: {abort: {httpStatus: 100}}'), [
+      'IST0106 4 fault.abort.httpStatus: must be at least 200',
+    ]);
+    assert.match(
+      refusedRule('fault: {abort: {grpcStatus: BROKEN}}')[0]!,
+      /fault\.abort\.grpcStatus: must be one of OK, CANCELLED, /,
+    );
+    assert.deepEqual(refusedRule('fault: {delay: {percent: 10}}'), [
+      'IST0106 4 fault.delay.fixedDelay: is missing; it must be a string',
+    ]);
+  });
+});
+
+describe('cross-origin rules', () => {
+  it('name origins that can be matched, in one form', () => {
+    assert.match(
+      refusedRule('corsPolicy: {allowOrigins: [{}]}')[0]!,
+      /^IST0106 4 corsPolicy\.allowOrigins\[0\]: needs exact, prefix or regex; /,
+    );
+    assert.match(
+      refusedRule("corsPolicy: {allowOrigins: [{regex: '*'}]}")[0]!,
+      /allowOrigins\[0\]\.regex: is not a regular expression; /,
+    );
+    assert.deepEqual(refusedRule("corsPolicy: {allowOrigins: [{exact: a}], allowOrigin: ['*']}"), [
+      'IST0106 4 corsPolicy.allowOrigin: stands beside allowOrigins; only one is allowed',
+    ]);
+  });
+
+  it('cannot carry anything else into headers', () => {
+    for (const field of ['allowMethods', 'allowHeaders', 'exposeHeaders'])
+      assert.deepEqual(refusedRule(`corsPolicy: {${field}: ["a, b"]}`), [
+        `IST0106 4 corsPolicy.${field}[0]: must be an HTTP header name`,
+      ]);
+    assert.deepEqual(refusedRule('corsPolicy: {maxAge: 1500ms}'), [
+      'IST0106 4 corsPolicy.maxAge: must be whole seconds',
+    ]);
   });
 });
 

@@ -11,6 +11,7 @@ import { matchesLabels, type Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
 import { effectiveDestinationRule } from './destination-rules.js';
 import { effectiveMode } from './peer-authentication.js';
+import { findIdleRouteParts } from './route-findings.js';
 import { hostsOf } from './virtual-services.js';
 
 /** Every finding about the objects of a snapshot. */
@@ -21,6 +22,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findIdlePeerAuthentications(snapshot),
   ...findIncompleteHosts(snapshot),
   ...findRoutesForBytes(snapshot),
+  ...findIdleParts(snapshot),
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
 ]);
@@ -193,6 +195,15 @@ function findRoutesForBytes(snapshot: Snapshot): Diagnostic[] {
       const message = `no port of ${host} carries HTTP/1, so its HTTP rules have no effect`;
       return [finding('warning', 'LAT0007', virtualService, `spec.hosts[${i}]`, message)];
     }),
+  );
+}
+
+/** Rules and settings that can never have an effect. */
+function findIdleParts(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.virtualServices.flatMap((virtualService) =>
+    findIdleRouteParts(virtualService).map(({ severity, code, path, message }) =>
+      finding(severity, code, virtualService, path, message),
+    ),
   );
 }
 

@@ -13,6 +13,7 @@ import {
 import { compileAccessLogs } from './access-logs.js';
 import { durationOf, fromAds, typed } from './messages.js';
 import { inboundRetries } from './retries.js';
+import { routeFilters } from './route-filters.js';
 import { meshAlpn } from './tls-contexts.js';
 
 type ManagerInit = Exclude<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName: string }>;
@@ -75,7 +76,7 @@ export function outboundHttpFilter(meshConfig: MeshConfig, { routes, authority, 
   return filter({
     ...common(meshConfig, `outbound_${routes}`),
     routeSpecifier: { case: 'rds', value: { configSource: fromAds(), routeConfigName: routes } },
-    httpFilters: [alpn, router],
+    httpFilters: [alpn, ...routeFilters, router],
     forwardClientCertDetails: ForwardClientCert.SANITIZE,
     upgradeConfigs: connect ? [websocket, { upgradeType: 'CONNECT' }] : [websocket],
     earlyHeaderMutationExtensions: authority === undefined ? [] : [overwriteAuthority(authority)],
@@ -131,7 +132,7 @@ export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster:
         ],
       },
     },
-    httpFilters: [router],
+    httpFilters: [...routeFilters, router],
     upgradeConfigs: [websocket],
     // Set, not appended: what stood there before came from further away than the certificate vouches for.
     forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,

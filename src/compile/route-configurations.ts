@@ -28,6 +28,9 @@ export interface CompiledRouteConfigurations {
 /** Port under which Istio files hosts that are no service. */
 const portOfForeignHosts = 80;
 
+/** Longest body of a fixed answer, in bytes: what the schema takes. Envoy's own default is 4096. */
+const longestDirectResponse = 1024 * 1024;
+
 /** Everything that decides where requests of `client` go. */
 export function compileRouteConfigurations(snapshot: Snapshot, client: Client): CompiledRouteConfigurations {
   const everyHost: VirtualHost[] = [];
@@ -44,7 +47,13 @@ export function compileRouteConfigurations(snapshot: Snapshot, client: Client): 
   }
   const taken = new Set(everyHost.flatMap(({ domains }) => domains));
   everyHost.push(...foreignHosts(snapshot, client, taken));
-  configurations.unshift(create(RouteConfigurationSchema, { name: httpProxyRoutes, virtualHosts: everyHost }));
+  configurations.unshift(
+    create(RouteConfigurationSchema, {
+      name: httpProxyRoutes,
+      virtualHosts: everyHost,
+      maxDirectResponseBodySizeBytes: longestDirectResponse,
+    }),
+  );
   return { configurations, omissions: [...omissions] };
 }
 
@@ -75,6 +84,7 @@ const ownedRoutes = memoize(compileHttpRoutes);
 const serviceRoutes = memoize((service: Service, port: ServicePort, compiled: CompiledRoutes): RouteConfiguration =>
   create(RouteConfigurationSchema, {
     name: serviceRoutesName(service.host, port.port),
+    maxDirectResponseBodySizeBytes: longestDirectResponse,
     virtualHosts: [
       create(VirtualHostSchema, { name: `${service.host}:${port.port}`, domains: ['*'], routes: [...compiled.routes] }),
     ],

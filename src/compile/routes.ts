@@ -5,6 +5,7 @@ import { objectKey } from '../api/object.js';
 import type { RetryPolicySpec } from '../api/retry-policy.js';
 import type { StringMatch } from '../api/schema.js';
 import type {
+  DirectResponse,
   HeaderChanges,
   HttpMatch,
   HttpRedirect,
@@ -27,6 +28,8 @@ import { compileMirrors } from './mirrors.js';
 import { outboundClusterName } from './names.js';
 import { provenance, type Omission } from './provenance.js';
 import { compileRetries } from './retries.js';
+import { compileRouteFilters } from './route-filters.js';
+import { pattern } from './string-matches.js';
 import { whyMatchIsNotFor, type Client } from './virtual-services.js';
 
 type RouteInit = MessageInitShape<typeof RouteSchema>;
@@ -112,14 +115,20 @@ function compileRule(context: RuleContext, path: string, rule: HttpRouteRule, ma
     match: compileMatch(match),
     metadata: provenance(context.owner, path),
     ...headerChanges(rule.headers),
+    typedPerFilterConfig: compileRouteFilters(rule),
   };
-  const action =
-    rule.redirect === undefined ? forward(context, rule, init) : compileRedirect(rule.redirect, context.port);
+  const action = compileAction(context, rule, init);
   return create(RouteSchema, { ...init, action });
 }
 
+function compileAction(context: RuleContext, rule: HttpRouteRule, init: RouteInit): ActionInit {
+  if (rule.redirect !== undefined) return compileRedirect(rule.redirect, context.port);
+  if (rule.directResponse !== undefined) return compileDirectResponse(rule.directResponse);
+  return forward(context, rule, init);
+}
+
 /** Whether a match lets every request through: then nothing after it can be reached. */
-function isCatchAll(match: HttpMatch): boolean {
+export function isCatchAll(match: HttpMatch): boolean {
   const { uri } = match;
   const anyPath =
     uri === undefined || uri.prefix === '/' || uri.regex === '*' || uri.regex === '.*' || Object.keys(uri).length === 0;
@@ -182,12 +191,6 @@ function headerMatcher(name: string, match: StringMatch) {
       ? { case: 'presentMatch' as const, value: true }
       : { case: 'stringMatch' as const, value: { matchPattern: pattern(match) } },
   };
-}
-
-function pattern(match: StringMatch) {
-  if (match.exact !== undefined) return { case: 'exact' as const, value: match.exact };
-  if (match.prefix !== undefined) return { case: 'prefix' as const, value: match.prefix };
-  return { case: 'safeRegex' as const, value: { regex: match.regex! } };
 }
 
 function forward({ owner, services, port, retries }: RuleContext, rule: HttpRouteRule, init: RouteInit): ActionInit {
@@ -286,6 +289,20 @@ function compileRedirect(redirect: HttpRedirect, listenerPort: number): ActionIn
       ...(redirect.scheme === undefined
         ? {}
         : { schemeRewriteSpecifier: { case: 'schemeRedirect' as const, value: redirect.scheme } }),
+    },
+  };
+}
+
+function compileDirectResponse({ status, body }: DirectResponse): ActionInit {
+  const bytes = body?.bytes === undefined ? undefined : Buffer.from(body.bytes, 'base64');
+  return {
+    case: 'directResponse',
+    value: {
+      status,
+      ...(body?.string === undefined
+        ? {}
+        : { body: { specifier: { case: 'inlineString' as const, value: body.string } } }),
+      ...(bytes === undefined ? {} : { body: { specifier: { case: 'inlineBytes' as const, value: bytes } } }),
     },
   };
 }

@@ -30,6 +30,7 @@ export {
 } from './gen/envoy/config/listener/v3/listener_components_pb.js';
 export { type RouteConfiguration, RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.js';
 export {
+  type DirectResponseAction,
   type HeaderMatcher,
   type QueryParameterMatcher,
   type RedirectAction,
@@ -46,6 +47,8 @@ export {
   VirtualHostSchema,
   type WeightedCluster_ClusterWeight,
 } from './gen/envoy/config/route/v3/route_components_pb.js';
+export { CorsSchema, type CorsPolicy, CorsPolicySchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.js';
+export { type HTTPFault, HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 export { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.js';
 export { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js';
 export { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';

@@ -1,8 +1,11 @@
 // What proxies receive, as JSON that can be read and compared.
 import { createRegistry, fromBinary, toJson, type DescMessage, type JsonValue } from '@bufbuild/protobuf';
 import {
+  CorsPolicySchema,
+  CorsSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
+  HTTPFaultSchema,
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
@@ -20,6 +23,9 @@ import { resourceSchemas, type Resources, type ResourceType } from '../../src/xd
 
 /** Every message that stands in an Any. */
 export const typeRegistry = createRegistry(
+  CorsPolicySchema,
+  CorsSchema,
+  HTTPFaultSchema,
   PreviousHostsPredicateSchema,
   PreviousPrioritiesConfigSchema,
   DownstreamTlsContextSchema,

@@ -1,5 +1,5 @@
 // Reads listeners from Envoy's messages; what this proxy cannot do is refused by name.
-import { toBinary } from '@bufbuild/protobuf';
+import { toBinary, type DescMessage } from '@bufbuild/protobuf';
 import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
 import { contentHash } from '../../util/hash.js';
 import { compileJsonFormat, compileTextFormat, type Formatter } from '../../telemetry/access-log/format.js';
@@ -12,9 +12,11 @@ import type { ListenerConfig } from '../listener/listener.js';
 import { TcpFilter, type TcpEnvironment } from '../tcp/tcp-filter.js';
 import type { TlsAcceptor } from '../tls/acceptor.js';
 import {
+  CorsSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
   FilterChainSchema,
+  HTTPFaultSchema,
   HeaderMutationSchema,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
   HttpConnectionManagerSchema,
@@ -30,6 +32,7 @@ import {
   type Listener as ListenerMessage,
 } from '../../xds/messages.js';
 import { timeLimitMs } from './duration.js';
+import { readFault } from './route-filters.js';
 
 /** What the running parts of a listener need. */
 export interface ListenerFactory
@@ -137,32 +140,38 @@ function readFilter(
   }
   const manager = anyUnpack(config, HttpConnectionManagerSchema);
   if (manager === undefined) throw new UnsupportedConfig(`filter ${name} is not supported`);
+  const { routes, fixed } = readRoutes(manager, factory, routeNames);
   const environment: HttpEnvironment = {
     ...factory,
-    routes: readRoutes(manager, factory, routeNames),
+    routes,
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
-  return new HttpFilter(readSettings(manager, direction), environment);
+  return new HttpFilter(readSettings(manager, direction, fixed), environment);
 }
 
 function readRoutes(
   manager: HttpConnectionManager,
   factory: ListenerFactory,
   routeNames: Set<string>,
-): () => RouteTable | undefined {
+): { readonly routes: () => RouteTable | undefined; readonly fixed: RouteTable | undefined } {
   const { routeSpecifier } = manager;
   if (routeSpecifier.case === 'routeConfig') {
     const table = new RouteTable(routeSpecifier.value);
-    return () => table;
+    return { routes: () => table, fixed: table };
   }
   if (routeSpecifier.case !== 'rds')
     throw new UnsupportedConfig(`routes by ${routeSpecifier.case ?? '(nothing)'} are not supported`);
   const { routeConfigName } = routeSpecifier.value;
   routeNames.add(routeConfigName);
-  return () => factory.findRoutes(routeConfigName);
+  return { routes: () => factory.findRoutes(routeConfigName), fixed: undefined };
 }
 
-function readSettings(manager: HttpConnectionManager, direction: HttpSettings['direction']): HttpSettings {
+/** @param routes the routes, where they can never change */
+function readSettings(
+  manager: HttpConnectionManager,
+  direction: HttpSettings['direction'],
+  routes: RouteTable | undefined,
+): HttpSettings {
   const unsupportedUpgrade = manager.upgradeConfigs.find(
     ({ upgradeType, filters }) => !/^(connect|websocket)$/i.test(upgradeType) || filters.length > 0,
   );
@@ -188,6 +197,8 @@ function readSettings(manager: HttpConnectionManager, direction: HttpSettings['d
     ),
     takesConnect: manager.upgradeConfigs.some(({ upgradeType }) => /^connect$/i.test(upgradeType)),
     upstreamProtocols: readUpstreamProtocols(manager),
+    injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,
+    hasCors: hasFilter(manager, CorsSchema) && routes?.usesCors !== false,
   };
 }
 
@@ -210,7 +221,7 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
   let protocols: readonly string[] = [];
   for (const filter of manager.httpFilters) {
     const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
-    if (config !== undefined && anyUnpack(config, RouterSchema) !== undefined) continue;
+    if (config !== undefined && (anyUnpack(config, RouterSchema) !== undefined || isRouteFilter(config))) continue;
     const struct = config === undefined ? undefined : anyUnpack(config, TypedStructSchema);
     if (struct?.typeUrl !== 'type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig')
       throw new UnsupportedConfig(`HTTP filter ${filter.name} is not supported`);
@@ -221,6 +232,20 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
     }
   }
   return protocols;
+}
+
+/** Filters that do what routes say, and nothing of their own. */
+function isRouteFilter(config: Any): boolean {
+  const fault = anyUnpack(config, HTTPFaultSchema);
+  if (fault !== undefined && readFault(fault) !== undefined)
+    throw new UnsupportedConfig('faults of a listener are not supported, only those of routes');
+  return fault !== undefined || anyUnpack(config, CorsSchema) !== undefined;
+}
+
+function hasFilter(manager: HttpConnectionManager, schema: DescMessage): boolean {
+  return manager.httpFilters.some(
+    ({ configType }) => configType.case === 'typedConfig' && anyUnpack(configType.value, schema) !== undefined,
+  );
 }
 
 function readAccessLogs(logs: readonly AccessLog[], factory: ListenerFactory): AccessLogTarget[] {

@@ -27,6 +27,10 @@ export interface HttpSettings {
   readonly upgrades: ReadonlySet<string>;
   /** Protocols to offer to upstreams with mTLS. */
   readonly upstreamProtocols: readonly string[];
+  /** Whether routes may hinder requests. */
+  readonly injectsFaults: boolean;
+  /** Whether routes may have cross-origin rules. */
+  readonly hasCors: boolean;
 }
 
 /** What the layers use of the workload's proxy. */

@@ -14,7 +14,7 @@ import type { Mirror } from './mirror.js';
 import type { HttpPool, PoolClient } from './pool.js';
 import type { RetryState } from './layers/retry.js';
 import type { CompiledRoute, Destination } from './route-table.js';
-import type { Stack } from './stack.js';
+import type { Layer, Stack } from './stack.js';
 import type { DownstreamEvents, DownstreamStream, UpstreamFailure, UpstreamStream } from './streams.js';
 import { joinTunnel } from './tunnel.js';
 
@@ -50,6 +50,11 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   keepsBody = false;
   /** Copies of the request that are sent elsewhere. */
   mirrors: Mirror[] | undefined;
+  /** Runs while the request is kept back on purpose. */
+  delayTimer: NodeJS.Timeout | undefined;
+  wasDelayed = false;
+  /** The origin that may read the answer. */
+  allowedOrigin: string | undefined;
 
   // ---- what happened
   response: ResponseHead | undefined;
@@ -100,6 +105,15 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     for (const layer of this.#stack.request) if (!layer.onRequest(this)) return;
   }
 
+  /** Goes on behind a layer that kept the request back: it had returned false and answered nothing. */
+  continueBehind(layer: Layer): void {
+    if (this.#completed) return;
+    const layers = this.#stack.request;
+    for (let i = layers.findIndex((candidate) => candidate === layer) + 1; i < layers.length; i++)
+      if (!layers[i]!.onRequest(this)) return;
+    if (this.#requestEnded && !this.#completed) for (const inner of this.#stack.requestEnd) inner.onRequestEnd(this);
+  }
+
   get isWaiting(): boolean {
     return !this.#completed;
   }
@@ -112,6 +126,11 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     return this.#requestTrailers;
   }
 
+  /** Parts of the body that have arrived while there was nowhere to send them. */
+  get heldBody(): readonly Buffer[] {
+    return this.#held;
+  }
+
   /** Whether the whole request could go to another endpoint without the caller noticing. */
   get canSendAgain(): boolean {
     return !this.#completed && !this.#bodyLost && this.response === undefined;
@@ -120,20 +139,22 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   // ---- answers made here
 
   /** Answers without an upstream. */
-  reply(status: number, headers: Headers, body: string): void {
+  reply(status: number, headers: Headers, body: string | Uint8Array): void {
     if (this.#completed) return;
     const bytes = Buffer.from(body);
     const withBody = [...headers];
-    if (body !== '') withBody.push('content-type', 'text/plain');
+    if (bytes.length > 0 && findHeader(headers, 'content-type') === undefined)
+      withBody.push('content-type', 'text/plain');
+    for (const layer of this.#stack.reply) layer.onReply(this, withBody);
     withBody.push('date', new Date().toUTCString(), 'server', 'lateen');
     this.response = {
       status,
       headers: withBody,
-      framing: body === '' ? 'none' : 'length',
+      framing: bytes.length === 0 ? 'none' : 'length',
       contentLength: bytes.length,
       headBytes: 0,
     };
-    const endsHere = body === '' || this.request.method === 'HEAD';
+    const endsHere = bytes.length === 0 || this.request.method === 'HEAD';
     this.responseHeadBytes = this.downstream.sendHead(this.response, endsHere);
     if (!endsHere) {
       this.bytesSent = bytes.length;
@@ -226,7 +247,8 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     this.#requestEnded = true;
     this.#requestTrailers = trailers;
     if (this.#completed) return;
-    for (const layer of this.#stack.requestEnd) layer.onRequestEnd(this);
+    // What is kept back goes through these when it goes on.
+    if (this.delayTimer === undefined) for (const layer of this.#stack.requestEnd) layer.onRequestEnd(this);
     this.#upstream?.sendEnd(trailers);
   }
 

@@ -18,9 +18,9 @@ export const mirror: Layer = {
         headers: [...request.headers],
         upgrade: undefined,
       };
-      (exchange.mirrors ??= []).push(
-        new Mirror(copy, cluster!, endpoint, settings.upstreamProtocols, action.timeoutMs),
-      );
+      const sent = new Mirror(copy, cluster!, endpoint, settings.upstreamProtocols, action.timeoutMs);
+      for (const chunk of exchange.heldBody) sent.sendBody(chunk); // what came while the request was kept back
+      (exchange.mirrors ??= []).push(sent);
     }
     return true;
   },
