@@ -1,8 +1,8 @@
 // A proxy between a caller and a server that exist only in memory, both in the hands of the test.
 import assert from 'node:assert/strict';
 import { fromJson, type JsonObject } from '@bufbuild/protobuf';
-import { typeRegistry } from './resources.js';
 import { unlimitedConnections } from './connections.js';
+import { typeRegistry as messages } from './resources.js';
 import { MemorySocket, settle } from './memory-socket.js';
 import type { AccessRecord } from '../../src/telemetry/access-log/record.js';
 import { unknownParty, type Party } from '../../src/telemetry/istio-labels.js';
@@ -86,7 +86,7 @@ export function proxy(options: ProxyOptions = {}) {
   );
   const routes = options.routes === undefined ? [{ match: { prefix: '/' }, route: { cluster: 'c' } }] : options.routes;
   const virtualHosts = [{ name: 'a', domains: options.domains ?? ['*'], routes: routes ?? [] }];
-  const table = new RouteTable(fromJson(RouteConfigurationSchema, { virtualHosts }, { registry: typeRegistry }));
+  const table = new RouteTable(fromJson(RouteConfigurationSchema, { virtualHosts }, { registry: messages }));
   const settings: HttpSettings = {
     direction: 'outbound',
     limits: { bytes: 8192, fields: 50, headTimeoutMs: 1e6, idleTimeoutMs: 1e6, streamIdleTimeoutMs: 1e6 },

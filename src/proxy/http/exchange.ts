@@ -40,11 +40,6 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   /** The other side of the upstream connection, once there is one. */
   peer: Party | undefined;
   timer: NodeJS.Timeout | undefined;
-  /** Runs while the request is kept back on purpose. */
-  delayTimer: NodeJS.Timeout | undefined;
-  wasDelayed = false;
-  /** The origin that may read the answer. */
-  allowedOrigin: string | undefined;
   tryTimer: NodeJS.Timeout | undefined;
   retries: RetryState | undefined;
   /** Why no further attempt was made, where one would have been (Envoy's flags URX and UO). */
@@ -55,6 +50,11 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   keepsBody = false;
   /** Copies of the request that are sent elsewhere. */
   mirrors: Mirror[] | undefined;
+  /** Runs while the request is kept back on purpose. */
+  delayTimer: NodeJS.Timeout | undefined;
+  wasDelayed = false;
+  /** The origin that may read the answer. */
+  allowedOrigin: string | undefined;
 
   // ---- what happened
   response: ResponseHead | undefined;
@@ -122,13 +122,13 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     return this.#requestEnded;
   }
 
-  /** The body, as far as it is not sent, or kept. */
-  get heldBody(): readonly Buffer[] {
-    return this.#held;
-  }
-
   get requestTrailers(): Headers | undefined {
     return this.#requestTrailers;
+  }
+
+  /** Parts of the body that have arrived while there was nowhere to send them. */
+  get heldBody(): readonly Buffer[] {
+    return this.#held;
   }
 
   /** Whether the whole request could go to another endpoint without the caller noticing. */

@@ -294,7 +294,7 @@ test('a request that waits while a connection retires gets another one', async (
 test('a GET that meets a connection which the server has just closed is sent once more', async () => {
   const { world, server } = await withIdleConnection();
   const second = world.dispatch('GET');
-  server.socket.receiveEnd();
+  server.socket.receiveReset();
   await world.finish();
   assert.deepEqual(second.outcomes, [{ answer: '/1' }]);
   assert.equal(world.opened, 2);
@@ -303,17 +303,27 @@ test('a GET that meets a connection which the server has just closed is sent onc
 test('a POST that meets a connection which the server has just closed fails: it may have been executed', async () => {
   const { world, server } = await withIdleConnection();
   const second = world.dispatch('POST');
+  server.socket.receiveReset();
+  await world.finish();
+  assert.deepEqual(second.outcomes, [{ failure: { kind: 'lost', reset: true } }]);
+});
+
+test('a GET whose server ends in order without an answer is not sent again: it has been read', async () => {
+  const { world, server } = await withIdleConnection();
+  const second = world.dispatch('GET');
   server.socket.receiveEnd();
+  await new Promise((resolve) => setTimeout(resolve, 20));
   await world.finish();
   assert.deepEqual(second.outcomes, [{ failure: { kind: 'lost', reset: false } }]);
+  assert.equal(world.opened, 1);
 });
 
 test('nor is a request without a body sent twice whose method may not be repeated', async () => {
   const { world, server } = await withIdleConnection();
   const second = world.dispatch('PATCH');
-  server.socket.receiveEnd();
+  server.socket.receiveReset();
   await world.finish();
-  assert.deepEqual(second.outcomes, [{ failure: { kind: 'lost', reset: false } }]);
+  assert.deepEqual(second.outcomes, [{ failure: { kind: 'lost', reset: true } }]);
 });
 
 test('a request is not sent on a connection whose end has been seen, even before it is closed for good', async () => {

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
 import fc from 'fast-check';
-import { typeRegistry } from '../../../test/harness/resources.js';
+import { typeRegistry as registry } from '../../../test/harness/resources.js';
 import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import { RouteConfigurationSchema } from '../../xds/messages.js';
 import { UnsupportedConfig, type RoutedRequest } from './matchers.js';
 import { pickDestination, RouteTable, type DirectAnswer, type ForwardAction, type RedirectTo } from './route-table.js';
 
 const tableOf = (...virtualHosts: JsonObject[]) =>
-  new RouteTable(fromJson(RouteConfigurationSchema, { name: 'r', virtualHosts }, { registry: typeRegistry }));
+  new RouteTable(fromJson(RouteConfigurationSchema, { name: 'r', virtualHosts }, { registry }));
 
 const request = (path: string, changes: Partial<RoutedRequest> = {}): RoutedRequest => ({
   method: 'GET',

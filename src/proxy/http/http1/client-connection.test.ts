@@ -320,7 +320,7 @@ describe('a connection that is lost', () => {
     await call();
     await receive('HTTP/1.1 204 x\r\n\r\n');
     const second = await call();
-    server.receiveEnd();
+    server.receiveReset();
     await settle();
     assert.deepEqual([counts.stale, second.failure], [1, undefined]);
   });
@@ -330,7 +330,7 @@ describe('a connection that is lost', () => {
     await call();
     await receive('HTTP/1.1 204 x\r\n\r\n');
     const second = await call();
-    server.receiveEnd();
+    server.receiveReset();
     await settle();
     assert.deepEqual([counts.stale, second.failure?.kind], [1, 'lost']);
   });

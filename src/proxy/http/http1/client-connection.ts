@@ -21,6 +21,8 @@ const responseLimits: HeadLimits = { bytes: 256 * 1024, fields: 1000 };
 const mostInformational = 16;
 /** How long before the server's own idle timeout a connection is no longer used: its FIN may be on the way. */
 const idleMarginMs = 1000;
+/** How long after the server's end its reset may come: it is the answer of its kernel to bytes that were under way. */
+const resetWithinMs = 5;
 const emptyLine = Buffer.from('\r\n\r\n');
 
 /** What keeps the connection while it is idle. */
@@ -28,7 +30,7 @@ export interface ConnectionOwner {
   /** The connection is free for the next request. */
   onFree(connection: Http1ClientConnection): void;
   onClosed(connection: Http1ClientConnection): void;
-  /** The connection died before the server said anything to a request that reused it; true where the owner sends it again. */
+  /** The connection was closed before the server saw a request that reused it; true where the owner sends it again. */
   onStale(events: UpstreamEvents): boolean;
 }
 
@@ -62,6 +64,7 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   #complete: CompleteAnswer | undefined;
   /** Monotonic time after which an idle connection is not used any more. */
   usableUntilMs = Infinity;
+  #resetTimer: NodeJS.Timeout | undefined;
 
   /** @param reset ends the connection so that the server cannot take it for an orderly end */
   constructor(socket: Socket, owner: ConnectionOwner, reset: () => void, first?: Buffer) {
@@ -248,7 +251,21 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     // Only an orderly end completes a body that is delimited by it.
     if (this.#inBody && !reset) this.#decoder.end(this);
     if (this.#complete !== undefined) this.#finish(true);
-    else if (this.#events !== undefined) this.#fail({ kind: 'lost', reset });
+    else if (this.#mayBeStale && !reset) {
+      this.#resetTimer = setTimeout(this.#afterEnd, resetWithinMs);
+      return;
+    } else if (this.#events !== undefined) this.#fail({ kind: 'lost', reset });
+    this.#socket.destroy();
+  };
+
+  /** Whether the server may have ended the connection before it saw the present request. */
+  get #mayBeStale(): boolean {
+    return this.#events !== undefined && this.#requests > 1 && !this.#answered;
+  }
+
+  /** A server that had closed before our request came answers it with a reset; one that has read it does not. */
+  readonly #afterEnd = (): void => {
+    if (this.#events !== undefined) this.#fail({ kind: 'lost', reset: wasReset(this.#socket) });
     this.#socket.destroy();
   };
 
@@ -257,17 +274,19 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   };
 
   readonly #onClose = (): void => {
+    clearTimeout(this.#resetTimer);
     if (this.#events !== undefined) this.#fail({ kind: 'lost', reset: false });
     this.#owner.onClosed(this);
   };
 
   #fail(failure: UpstreamFailure): void {
     const events = this.#events;
+    const isStale = this.#mayBeStale && failure.kind === 'lost' && failure.reset;
     this.#events = undefined;
     this.#socket.destroy();
     if (events === undefined) return;
-    // The server may have closed an idle connection at the moment when we began to use it.
-    if (failure.kind === 'lost' && this.#requests > 1 && !this.#answered && this.#owner.onStale(events)) return;
+    // The server closed an idle connection at the moment when we began to use it, and has not seen the request.
+    if (isStale && this.#owner.onStale(events)) return;
     events.onUpstreamFailure(failure);
   }
 }
