@@ -53,6 +53,11 @@ export class MemorySocket extends Duplex {
     };
   }
 
+  /** Ends after what was written, as `net` has it. */
+  destroySoon(): void {
+    this.end(() => this.destroy());
+  }
+
   override _final(done: () => void): void {
     done();
   }
