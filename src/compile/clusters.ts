@@ -17,7 +17,7 @@ import type { SubsetSpec, TrafficPolicy } from '../api/destination-rule.js';
 import type { DestinationRule } from '../api/kinds.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import { connectionFields } from './cluster-policies.js';
-import { effectiveDestinationRule, findSource, policyOf } from './destination-rules.js';
+import { effectiveDestinationRule, findSource, inboundPolicy, policyOf } from './destination-rules.js';
 import { fromAds, socketAddress, typed } from './messages.js';
 import { connectListenerName, inboundClusterName, outboundClusterName, serverNameIndication } from './names.js';
 import { effectiveMode } from './peer-authentication.js';
@@ -171,11 +171,9 @@ function endpointOf(snapshot: Snapshot, workload: Workload, port: number) {
   ];
 }
 
-/** The application behind a workload's own proxy, for one port; the limits are those that a caller of its namespace has. */
+/** The application behind a workload's own proxy, for one port; the limits are those of the service's own rule. */
 export function compileInboundCluster(snapshot: Snapshot, workload: Workload, service: Service, port: number): Cluster {
-  const rule = effectiveDestinationRule(snapshot, service, workload.namespace);
-  const { connectionPool, retryBudget } = policyOf(rule, undefined, port, undefined);
-  const source = connectionPool === undefined ? undefined : findSource(rule, undefined);
+  const { connectionPool, retryBudget, source } = inboundPolicy(snapshot, service, port);
   return inboundCluster(snapshot.meshConfig, workload, service, port, connectionPool, retryBudget, source);
 }
 

@@ -1,5 +1,6 @@
 // Compiles a snapshot into what one workload's proxy receives. Pure: no clock, no I/O; the same snapshot gives the same
 // bytes. What several proxies share (everything outbound of a namespace) is compiled once and is the same object for all.
+import type { Service, ServicePort } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
@@ -11,7 +12,9 @@ import {
   compileInboundListener,
   compileOutboundHttpListener,
   compileUpstreamListener,
+  type TcpTimes,
 } from './listeners.js';
+import { effectiveDestinationRule, policyOf } from './destination-rules.js';
 import type { Omission } from './provenance.js';
 import { compileRouteConfigurations } from './route-configurations.js';
 import type { Client } from './virtual-services.js';
@@ -62,7 +65,9 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
     endpoints.push(...compiled.endpoints);
     for (const port of service.ports) {
       clusters.push(compileConnectCluster(snapshot.meshConfig, service, port));
-      connectListeners.push(connectListener(snapshot.meshConfig, service, port));
+      connectListeners.push(
+        connectListener(snapshot.meshConfig, service, port, tcpTimes(snapshot, service, port, client.namespace)),
+      );
     }
   }
   const { configurations, omissions } = compileRouteConfigurations(snapshot, client);
@@ -114,9 +119,15 @@ function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet 
     const port = service?.ports.find((candidate) => candidate.port === upstream.port);
     if (service === undefined || port === undefined) continue;
     const authority = service.namespace === workload.namespace ? service.name : `${service.name}.${service.namespace}`;
-    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority));
+    const times = tcpTimes(snapshot, service, port, workload.namespace);
+    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, times));
   }
   return encodeAll(listeners.map((listener) => encodeResource('listener', listener.name, listener)));
+}
+
+function tcpTimes(snapshot: Snapshot, service: Service, port: ServicePort, namespace: string): TcpTimes {
+  const rule = effectiveDestinationRule(snapshot, service, namespace);
+  return policyOf(rule, undefined, port.port, snapshot.meshConfig.defaultTrafficPolicy).connectionPool?.tcp;
 }
 
 function encodeAll(resources: readonly VersionedResource[]): ResourceSet {

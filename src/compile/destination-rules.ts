@@ -6,6 +6,7 @@ import { compareSpecificity, hostMatches, resolveHost } from '../model/host.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Service } from '../model/service.js';
 import { isVisibleIn } from '../model/visibility.js';
+import { memoize } from '../util/memoize.js';
 
 /** The rules of one host taken together. */
 export interface EffectiveRule {
@@ -23,18 +24,23 @@ const noRule: EffectiveRule = { policy: undefined, subsets: [], sources: [] };
  * the policy and wins equal names.
  */
 export function effectiveDestinationRule(snapshot: Snapshot, service: Service, clientNamespace: string): EffectiveRule {
-  const root = snapshot.meshConfig.rootNamespace;
-  for (const namespace of new Set([clientNamespace, service.namespace, root])) {
-    const candidates = snapshot.destinationRules.filter(
-      (rule) =>
-        rule.namespace === namespace &&
-        isVisibleIn(clientNamespace, rule.namespace, rule.spec.exportTo) &&
-        hostMatches(resolveHost(rule.spec.host, rule.namespace), service.host),
-    );
-    if (candidates.length > 0) return merge(mostSpecific(candidates));
-  }
-  return noRule;
+  return lookUp(snapshot.destinationRules, snapshot.meshConfig.rootNamespace, service, clientNamespace);
 }
+
+const lookUp = memoize(
+  (rules: readonly DestinationRule[], root: string, service: Service, clientNamespace: string): EffectiveRule => {
+    for (const namespace of new Set([clientNamespace, service.namespace, root])) {
+      const candidates = rules.filter(
+        (rule) =>
+          rule.namespace === namespace &&
+          isVisibleIn(clientNamespace, rule.namespace, rule.spec.exportTo) &&
+          hostMatches(resolveHost(rule.spec.host, rule.namespace), service.host),
+      );
+      if (candidates.length > 0) return merge(mostSpecific(candidates));
+    }
+    return noRule;
+  },
+);
 
 /** What decides for one port of a host or of a subset. */
 export type PortPolicy = Omit<TrafficPolicy, 'portLevelSettings'>;
@@ -74,6 +80,17 @@ function override(below: PortPolicy, policy: TrafficPolicy | undefined, port: nu
           tls: ofPort.tls,
         }),
   };
+}
+
+/** What a service's rule says of connections from its workloads' own proxies to their applications. */
+export function inboundPolicy(
+  snapshot: Snapshot,
+  service: Service,
+  port: number,
+): Pick<PortPolicy, 'connectionPool' | 'retryBudget'> & { readonly source: DestinationRule | undefined } {
+  const rule = effectiveDestinationRule(snapshot, service, service.namespace);
+  const { connectionPool, retryBudget } = policyOf(rule, undefined, port, undefined);
+  return { connectionPool, retryBudget, source: connectionPool && findSource(rule, undefined) };
 }
 
 /** The rule from which a subset comes; without one that which gives the policy, or else the oldest. */

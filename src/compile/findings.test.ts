@@ -165,6 +165,17 @@ describe('it is said', () => {
     );
   });
 
+  it('that settings are for a port that the host does not have', async () => {
+    const settings = 'trafficPolicy: {portLevelSettings: [{port: {number: 9080}}, {port: {number: 80}}]}';
+    assert.deepEqual(
+      await found(destinationRule('r', `host: reviews\n${settings}\nsubsets: [{name: a, ${settings}}]`)),
+      [
+        'warning IST0101 DestinationRule/shop/r:1 spec.trafficPolicy.portLevelSettings[1].port.number: reviews.shop.svc.cluster.local has no port 80, only 9080, so these settings have no effect',
+        'warning IST0101 DestinationRule/shop/r:1 spec.subsets[0].trafficPolicy.portLevelSettings[1].port.number: reviews.shop.svc.cluster.local has no port 80, only 9080, so these settings have no effect',
+      ],
+    );
+  });
+
   it('that a PeerAuthentication selects no workload, or selects in the root namespace', async () => {
     const spec = 'selector: {matchLabels: {app: nobody}}\nmtls: {mode: STRICT}';
     assert.deepEqual(await found(peerAuthentication('p', spec)), [

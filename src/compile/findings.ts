@@ -3,6 +3,7 @@
 import type { Diagnostic, DiagnosticCode, Severity } from '../api/diagnostic.js';
 import { objectKey, type MeshObject } from '../api/object.js';
 import type { HttpRouteRule, RouteDestination } from '../api/virtual-service.js';
+import type { TrafficPolicy } from '../api/destination-rule.js';
 import { closestWord } from '../util/closest.js';
 import { hostMatches, resolveHost } from '../model/host.js';
 import { mayCarryHttp, type Service } from '../model/service.js';
@@ -19,6 +20,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findHostConflicts(snapshot),
   ...findUnknownDestinations(snapshot),
   ...findIdleDestinationRules(snapshot),
+  ...findIdlePortSettings(snapshot),
   ...findIdlePeerAuthentications(snapshot),
   ...findIncompleteHosts(snapshot),
   ...findRoutesForBytes(snapshot),
@@ -131,6 +133,30 @@ function findIdleDestinationRules(snapshot: Snapshot): Diagnostic[] {
               `no workload of ${host} has the labels of subset ${subset.name} (${formatLabels(subset.labels ?? {})}); requests to it are answered with 503`,
             ),
           ],
+    );
+  });
+}
+
+/** Settings for a port that no service of the host has. */
+function findIdlePortSettings(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.destinationRules.flatMap((rule) => {
+    const host = resolveHost(rule.spec.host, rule.namespace);
+    const services = snapshot.services.all.filter((service) => hostMatches(host, service.host));
+    const ports = new Set(services.flatMap((service) => service.ports.map(({ port }) => port)));
+    if (ports.size === 0) return []; // said of the host
+    const policies: [string, TrafficPolicy | undefined][] = [
+      ['spec.trafficPolicy', rule.spec.trafficPolicy],
+      ...(rule.spec.subsets ?? []).map(({ trafficPolicy }, i): [string, TrafficPolicy | undefined] => [
+        `spec.subsets[${i}].trafficPolicy`,
+        trafficPolicy,
+      ]),
+    ];
+    return policies.flatMap(([path, policy]) =>
+      (policy?.portLevelSettings ?? []).flatMap(({ port }, i) => {
+        if (ports.has(port.number)) return [];
+        const message = `${host} has no port ${port.number}, only ${[...ports].join(', ')}, so these settings have no effect`;
+        return [finding('warning', 'IST0101', rule, `${path}.portLevelSettings[${i}].port.number`, message)];
+      }),
     );
   });
 }

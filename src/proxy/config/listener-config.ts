@@ -31,8 +31,8 @@ import {
   type HttpConnectionManager,
   type Listener as ListenerMessage,
 } from '../../xds/messages.js';
-import { timeLimitMs } from './duration.js';
 import { readFault } from './route-filters.js';
+import { durationMs, timeLimitMs } from './duration.js';
 
 /** What the running parts of a listener need. */
 export interface ListenerFactory
@@ -134,7 +134,12 @@ function readFilter(
     if (tcp.clusterSpecifier.case !== 'cluster') throw new UnsupportedConfig('a TCP proxy can have one cluster only');
     const environment: TcpEnvironment = { ...factory, accessLogs: readAccessLogs(tcp.accessLog, factory) };
     return new TcpFilter(
-      { direction, cluster: tcp.clusterSpecifier.value, idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000) },
+      {
+        direction,
+        cluster: tcp.clusterSpecifier.value,
+        idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000),
+        maxDurationMs: durationMs(tcp.maxDownstreamConnectionDuration) ?? Infinity,
+      },
       environment,
     );
   }

@@ -17,6 +17,8 @@ export interface TcpSettings {
   readonly cluster: string;
   /** Without a byte in either direction. */
   readonly idleTimeoutMs: number;
+  /** From the beginning of a connection to its end, whatever it carries; Infinity: no limit. */
+  readonly maxDurationMs: number;
 }
 
 export interface TcpEnvironment {
@@ -147,7 +149,10 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   }
 
   onTick(nowMs: number): void {
-    if (nowMs - this.#lastByteMs > this.#settings.idleTimeoutMs) this.destroy();
+    const { idleTimeoutMs, maxDurationMs } = this.#settings;
+    const isOld = nowMs - this.#startMs > maxDurationMs;
+    if (isOld) this.responseFlags = 'DT';
+    if (isOld || nowMs - this.#lastByteMs > idleTimeoutMs) this.destroy();
   }
 
   readonly #onEarlyClose = (): void => {

@@ -1,0 +1,87 @@
+// Connections of bytes end by their time limits: without traffic, and whatever they carry where they are too old.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { unlimitedConnections } from '../../../test/harness/connections.js';
+import { MemorySocket, settle } from '../../../test/harness/memory-socket.js';
+import type { AccessRecord } from '../../telemetry/access-log/record.js';
+import { unknownParty } from '../../telemetry/istio-labels.js';
+import { SeriesRegistry } from '../../telemetry/series.js';
+import { Cluster } from '../cluster/cluster.js';
+import type { Swept } from '../net/sweeper.js';
+import type { Connector, ConnectOutcome } from '../tls/connector.js';
+import { TcpFilter, type TcpSettings } from './tcp-filter.js';
+
+/** A connection to a server, both in memory; `tick` is the sweeper's, that many milliseconds from now. */
+function connect(limits: Pick<TcpSettings, 'idleTimeoutMs' | 'maxDurationMs'>) {
+  const [caller, server] = [new MemorySocket(), new MemorySocket()];
+  const connector = {
+    connect: (_: unknown, done: (outcome: ConnectOutcome) => void) => {
+      const rest = { first: undefined, peer: undefined, expiresAtMs: Infinity, reset: () => server.destroy() };
+      done({ ok: true, connection: { socket: server.socket, ...rest } });
+      return () => undefined;
+    },
+  } as unknown as Connector;
+  const cluster = new Cluster(
+    {
+      ...unlimitedConnections,
+      name: 'c',
+      edsName: undefined,
+      connectTimeoutMs: 1000,
+      balancer: 'round-robin',
+      service: undefined,
+      provenance: undefined,
+      internalListener: undefined,
+      endpoints: [{ address: '10.0.0.1', port: 80, weight: 1, transportLabels: {}, workloadSummary: undefined }],
+      transports: [],
+    },
+    connector,
+    () => 0,
+  );
+  const logged: AccessRecord[] = [];
+  const filter = new TcpFilter(
+    { direction: 'outbound', cluster: 'c', ...limits },
+    {
+      findCluster: () => cluster,
+      self: () => unknownParty,
+      registry: new SeriesRegistry(),
+      accessLogs: [{ format: (record) => (logged.push(record), ''), write: () => undefined }],
+    },
+  );
+  const info = {
+    localAddress: '127.0.0.1:1',
+    remoteAddress: '127.0.0.1:2',
+    serverName: undefined,
+    security: 'none' as const,
+    source: unknownParty,
+    forwardedClientCert: undefined,
+    expiresAtMs: Infinity,
+    reset: () => caller.destroy(),
+  };
+  const handled = filter.handle(caller.socket, undefined, info, () => undefined) as unknown as Swept;
+  return { caller, server, logged, tick: (afterMs: number) => handled.onTick(performance.now() + afterMs) };
+}
+
+describe('a connection of bytes', () => {
+  it('without traffic for the idle timeout ends at both sides', async () => {
+    const { caller, server, logged, tick } = connect({ idleTimeoutMs: 5000, maxDurationMs: Infinity });
+    tick(4000);
+    assert.equal(caller.destroyed, false);
+    tick(5001);
+    await settle();
+    assert.deepEqual([caller.destroyed, server.destroyed], [true, true]);
+    assert.equal(logged[0]?.responseFlags, '-');
+  });
+
+  it('older than the longest duration ends whatever it carries, with flag DT', async () => {
+    const { caller, server, logged, tick } = connect({ idleTimeoutMs: Infinity, maxDurationMs: 5000 });
+    caller.receive('bytes');
+    await settle();
+    assert.equal(server.sent, 'bytes');
+    tick(4000);
+    assert.equal(caller.destroyed, false);
+    tick(5001);
+    await settle();
+    assert.deepEqual([caller.destroyed, server.destroyed], [true, true]);
+    assert.equal(logged[0]?.responseFlags, 'DT');
+  });
+});
