@@ -78,6 +78,10 @@ http:
   corsPolicy: {allowOrigin: ['https://a.example', '*']}
 - redirect: {uri: /last}
   mirror_percent: 5
+tcp:
+- match: [{port: 5432, sourceLabels: {app: web}, sourceNamespace: shop, gateways: [mesh]}]
+  route: [{destination: {host: reviews}, weight: 1}, {destination: {host: reviews, subset: v2}, weight: 0}]
+- route: [{destination: {host: reviews}}]
 `;
 
 describe('a VirtualService', () => {
@@ -162,7 +166,7 @@ describe('a rule', () => {
     assert.deepEqual(refusals('hosts: [a]\nhttp:\n- name: x'), [
       'IST0106 3 http[0]: needs a route, a redirect or a directResponse',
     ]);
-    assert.deepEqual(refusals('hosts: [a]'), ['IST0106 0 : needs http']);
+    assert.deepEqual(refusals('hosts: [a]'), ['IST0106 0 : needs http or tcp']);
     assert.deepEqual(refusedRule('redirect: {uri: /}'), [
       'IST0106 3 http[0]: has route and redirect; only one is allowed',
     ]);
@@ -209,6 +213,23 @@ describe('weights', () => {
     assert.deepEqual(refusals(withWeights(4_294_967_295, 1)), [
       'IST0106 3 http[0].route: has weights that add up to more than 4294967295; make them smaller',
     ]);
+  });
+});
+
+describe('a rule for bytes', () => {
+  const tcp = (text: string) => refusals(`hosts: [a]\ntcp:\n- ${text}`);
+  it('needs destinations, of which one has a weight', () => {
+    assert.deepEqual(tcp('match: [{port: 1}]'), ['IST0106 3 tcp[0].route: is missing; it must be an array']);
+    assert.deepEqual(tcp('route: []'), ['IST0106 3 tcp[0].route: must name a destination']);
+    assert.deepEqual(tcp('route: [{destination: {host: a}, weight: 0}, {destination: {host: b}}]'), [
+      'IST0106 3 tcp[0].route: has weights that add up to 0; give at least one destination a weight',
+    ]);
+  });
+  it('cannot ask for addresses, which connections here do not have', () => {
+    for (const field of ['destinationSubnets', 'sourceSubnet'])
+      assert.deepEqual(tcp(`{match: [{${field}: x}], route: [{destination: {host: a}}]}`), [
+        `LAT0002 3 tcp[0].match[0].${field}: is not supported yet; without redirection connections have no destination address of their own`,
+      ]);
   });
 });
 

@@ -223,20 +223,48 @@ const httpRoute = record({
       path: ['mirror_percent'],
       message: 'is another spelling of mirrorPercent, which is given too; remove one',
     });
-  const weights = value.route?.map((destination) => destination.weight ?? 0) ?? [];
-  if (weights.reduce((sum, weight) => sum + weight, 0) > highestTotalWeight)
-    context.addIssue({
-      code: 'custom',
-      path: ['route'],
-      message: `has weights that add up to more than ${highestTotalWeight}; make them smaller`,
-    });
-  if (weights.length > 1 && weights.every((weight) => weight === 0))
-    context.addIssue({
-      code: 'custom',
-      path: ['route'],
-      message: 'has weights that add up to 0; give at least one destination a weight',
-    });
+  for (const message of weightProblems(value.route ?? []))
+    context.addIssue({ code: 'custom', path: ['route'], message });
 });
+
+const noAddress = 'without redirection connections have no destination address of their own';
+
+const tcpMatch = record({
+  destinationSubnets: refused('Addresses that are called.', noAddress),
+  port: describe(portNumber.optional(), 'Port of the service that is called.'),
+  sourceLabels: describe(labels.optional(), 'Labels of the calling workload.'),
+  sourceNamespace: describe(text.optional(), 'Namespace of the calling workload.'),
+  gateways: describe(z.array(text).optional(), 'Where the match applies; only `mesh` exists here.'),
+  sourceSubnet: refused('Addresses of callers.', noAddress),
+});
+
+const tcpDestination = record({
+  destination: describe(destination, 'Where to send.'),
+  weight: describe(
+    z.int('must be a whole number').min(0, 'must not be negative').max(highestTotalWeight).optional(),
+    'Share relative to the sum of the weights; 0 drops the destination where there are others.',
+  ),
+});
+
+const tcpRoute = record({
+  match: describe(
+    z.array(tcpMatch).optional(),
+    'Any of these must match; none given: every connection. Decided when configuration is compiled.',
+  ),
+  route: describe(z.array(tcpDestination).min(1, 'must name a destination'), 'Weighted destinations.'),
+}).superRefine((value, context) => {
+  for (const message of weightProblems(value.route)) context.addIssue({ code: 'custom', path: ['route'], message });
+});
+
+/** What is wrong with the weights of one route. */
+function weightProblems(route: readonly { readonly weight?: number | undefined }[]): string[] {
+  const total = route.reduce((sum, { weight = 0 }) => sum + weight, 0);
+  if (total > highestTotalWeight)
+    return [`has weights that add up to more than ${highestTotalWeight}; make them smaller`];
+  return route.length > 1 && route.every(({ weight = 0 }) => weight === 0)
+    ? ['has weights that add up to 0; give at least one destination a weight']
+    : [];
+}
 
 export const virtualServiceSpec = record({
   hosts: describe(
@@ -257,7 +285,10 @@ export const virtualServiceSpec = record({
   http: describe(z.array(httpRoute).optional(), 'Rules for HTTP; the first that matches counts.'),
   exportTo: describe(exportTo.optional(), 'Namespaces that see the object: `*` (default), `.`, `~` or names.'),
   tls: refused('Rules for TLS by server name.'),
-  tcp: refused('Rules for TCP.'),
+  tcp: describe(
+    z.array(tcpRoute).optional(),
+    'Rules for bytes on ports of protocol tcp and on detected ports; the first that matches counts.',
+  ),
 }).superRefine((value, context) => {
   const seen = new Set<string>();
   for (const [i, host] of value.hosts.entries()) {
@@ -265,7 +296,7 @@ export const virtualServiceSpec = record({
     seen.add(host);
   }
   if (value.http === undefined && value.tls === undefined && value.tcp === undefined)
-    context.addIssue({ code: 'custom', message: 'needs http' });
+    context.addIssue({ code: 'custom', message: 'needs http or tcp' });
 });
 
 export type VirtualServiceSpec = z.infer<typeof virtualServiceSpec>;
@@ -273,6 +304,8 @@ export type HttpRouteRule = NonNullable<VirtualServiceSpec['http']>[number];
 export type HttpMatch = z.infer<typeof match>;
 export type WeightedDestination = z.infer<typeof weightedDestination>;
 export type RouteDestination = z.infer<typeof destination>;
+export type TcpMatch = z.infer<typeof tcpMatch>;
+export type TcpRouteRule = z.infer<typeof tcpRoute>;
 export type HeaderOperations = z.infer<typeof headerOperations>;
 export type HeaderChanges = z.infer<typeof headers>;
 export type DirectResponse = z.infer<typeof directResponse>;

@@ -1,6 +1,5 @@
 // Compiles a snapshot into what one workload's proxy receives. Pure: no clock, no I/O; the same snapshot gives the same
 // bytes. What several proxies share (everything outbound of a namespace) is compiled once and is the same object for all.
-import type { Service, ServicePort } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
@@ -17,6 +16,7 @@ import {
 import { effectiveDestinationRule, policyOf } from './destination-rules.js';
 import type { Omission } from './provenance.js';
 import { compileRouteConfigurations } from './route-configurations.js';
+import { compileTcpRoute, type TcpRoute } from './tcp-routes.js';
 import type { Client } from './virtual-services.js';
 
 export interface Compiled {
@@ -27,13 +27,14 @@ export interface Compiled {
 
 /** Everything that the proxy of `workload` should have under `snapshot`. */
 export function compileWorkload(snapshot: Snapshot, workload: Workload): Compiled {
-  const outbound = compileOutbound(snapshot, clientOf(snapshot, workload));
+  const client = clientOf(snapshot, workload);
+  const outbound = compileOutbound(snapshot, client);
   const inbound = compileInbound(snapshot, workload);
   return {
     resources: {
       cluster: union(outbound.clusters, inbound.clusters),
       endpoints: outbound.endpoints,
-      listener: union(outbound.connectListeners, inbound.listeners, upstreamListeners(snapshot, workload)),
+      listener: union(outbound.connectListeners, inbound.listeners, upstreamListeners(snapshot, workload, client)),
       routes: outbound.routes,
     },
     omissions: outbound.omissions,
@@ -50,8 +51,10 @@ const internClient = memoize((namespace: string, labelsJson: string): Client => 
 });
 
 const usesSourceLabels = memoize((snapshot: Snapshot): boolean =>
-  snapshot.virtualServices.some((owner) =>
-    owner.spec.http?.some((rule) => rule.match?.some((match) => match.sourceLabels !== undefined)),
+  snapshot.virtualServices.some(({ spec }) =>
+    [...(spec.http ?? []), ...(spec.tcp ?? [])].some((rule) =>
+      rule.match?.some((match) => match.sourceLabels !== undefined),
+    ),
   ),
 );
 
@@ -59,18 +62,20 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
   const clusters: Cluster[] = [];
   const endpoints: ClusterLoadAssignment[] = [];
   const connectListeners: Listener[] = [];
+  const omissions = new Map<string, Omission>();
   for (const service of snapshot.services.all) {
     const compiled = compileOutboundClusters(snapshot, service, client.namespace);
     clusters.push(...compiled.clusters);
     endpoints.push(...compiled.endpoints);
     for (const port of service.ports) {
       clusters.push(compileConnectCluster(snapshot.meshConfig, service, port));
-      connectListeners.push(
-        connectListener(snapshot.meshConfig, service, port, tcpTimes(snapshot, service, port, client.namespace)),
-      );
+      const tcp = compileTcpRoute(snapshot, service, port, client);
+      const times = tcpTimes(snapshot, tcp.route, client.namespace);
+      connectListeners.push(connectListener(snapshot.meshConfig, service, port, tcp.route, times));
+      for (const omission of tcp.omissions) omissions.set(JSON.stringify(omission), omission);
     }
   }
-  const { configurations, omissions } = compileRouteConfigurations(snapshot, client);
+  const { configurations, omissions: omissionsOfHttp } = compileRouteConfigurations(snapshot, client);
   return {
     clusters: encodeAll(clusters.map((cluster) => encodeResource('cluster', cluster.name, cluster))),
     endpoints: encodeAll(
@@ -84,7 +89,7 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
         encodeResource('routes', configuration.name, configuration),
       ),
     ),
-    omissions,
+    omissions: [...omissionsOfHttp, ...omissions.values()],
   };
 });
 
@@ -112,20 +117,21 @@ const compileInbound = memoize((snapshot: Snapshot, workload: Workload) => {
   };
 });
 
-function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet {
+function upstreamListeners(snapshot: Snapshot, workload: Workload, client: Client): ResourceSet {
   const listeners = [outboundHttpListener(snapshot.meshConfig, workload.outboundHttp)];
   for (const upstream of workload.upstreams) {
     const service = snapshot.services.byHost.get(upstream.host);
     const port = service?.ports.find((candidate) => candidate.port === upstream.port);
     if (service === undefined || port === undefined) continue;
     const authority = service.namespace === workload.namespace ? service.name : `${service.name}.${service.namespace}`;
-    const times = tcpTimes(snapshot, service, port, workload.namespace);
-    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, times));
+    const { route } = compileTcpRoute(snapshot, service, port, client);
+    const times = tcpTimes(snapshot, route, client.namespace);
+    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, route, times));
   }
   return encodeAll(listeners.map((listener) => encodeResource('listener', listener.name, listener)));
 }
 
-function tcpTimes(snapshot: Snapshot, service: Service, port: ServicePort, namespace: string): TcpTimes {
+function tcpTimes(snapshot: Snapshot, { service, port }: TcpRoute, namespace: string): TcpTimes {
   const rule = effectiveDestinationRule(snapshot, service, namespace);
   return policyOf(rule, undefined, port.port, snapshot.meshConfig.defaultTrafficPolicy).connectionPool?.tcp;
 }

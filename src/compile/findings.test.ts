@@ -111,7 +111,7 @@ describe('it is said', () => {
         virtualService('b', to('{host: reviews}', 'web, reviews.shop.svc.cluster.local')),
       ),
       [
-        'warning IST0109 VirtualService/shop/b:8 spec.hosts[1]: reviews.shop.svc.cluster.local is already claimed by VirtualService/shop/a (objects.yaml:1), which is older and counts; where both are visible this one has no effect for the host; merge them',
+        'warning IST0109 VirtualService/shop/b:8 spec.hosts[1]: reviews.shop.svc.cluster.local is already claimed by VirtualService/shop/a (objects.yaml:1), which is older and counts; for callers that see both and for whom that one has a rule this one has no effect for the host; merge them',
       ],
     );
   });

@@ -12,6 +12,7 @@ import { matchesLabels, type Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
 import { effectiveDestinationRule } from './destination-rules.js';
 import { effectiveMode } from './peer-authentication.js';
+import { takesTcpRules } from './tcp-routes.js';
 import { findIdleRouteParts } from './route-findings.js';
 import { hostsOf } from './virtual-services.js';
 
@@ -23,7 +24,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findIdlePortSettings(snapshot),
   ...findIdlePeerAuthentications(snapshot),
   ...findIncompleteHosts(snapshot),
-  ...findRoutesForBytes(snapshot),
+  ...findRoutesWithoutPorts(snapshot),
   ...findIdleParts(snapshot),
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
@@ -41,6 +42,7 @@ function findHostConflicts(snapshot: Snapshot): Diagnostic[] {
   const found: Diagnostic[] = [];
   for (const virtualService of snapshot.virtualServices)
     for (const [i, host] of hostsOf(virtualService).entries()) {
+      if (virtualService.spec.http === undefined) continue; // of rules for bytes all take part
       const owner = owners.get(host);
       if (owner === undefined) owners.set(host, virtualService);
       else if (owner !== virtualService)
@@ -50,7 +52,7 @@ function findHostConflicts(snapshot: Snapshot): Diagnostic[] {
             'IST0109',
             virtualService,
             `spec.hosts[${i}]`,
-            `${host} is already claimed by ${objectKey(owner)} (${owner.origin.file}:${owner.origin.line}), which is older and counts; where both are visible this one has no effect for the host; merge them`,
+            `${host} is already claimed by ${objectKey(owner)} (${owner.origin.file}:${owner.origin.line}), which is older and counts; for callers that see both and for whom that one has a rule this one has no effect for the host; merge them`,
           ),
         );
     }
@@ -58,16 +60,31 @@ function findHostConflicts(snapshot: Snapshot): Diagnostic[] {
 }
 
 function findUnknownDestinations(snapshot: Snapshot): Diagnostic[] {
-  return snapshot.virtualServices.flatMap((virtualService) =>
-    (virtualService.spec.http ?? []).flatMap((rule, i) =>
-      destinationsOf(rule).flatMap(([path, destination]) => {
-        const problem = whyUnknown(snapshot, destination, virtualService.namespace);
-        return problem === undefined
-          ? []
-          : [finding('warning', 'IST0101', virtualService, `spec.http[${i}].${path}`, problem)];
-      }),
-    ),
-  );
+  return snapshot.virtualServices.flatMap((virtualService) => {
+    const { http = [], tcp = [] } = virtualService.spec;
+    const named = [
+      ...http.flatMap((rule, i) =>
+        destinationsOf(rule).map(
+          ([path, destination]) =>
+            [`spec.http[${i}].${path}`, destination, 'requests that are sent there are answered with 503'] as const,
+        ),
+      ),
+      ...tcp.flatMap(({ route }, i) =>
+        route.map(
+          ({ destination }, j) =>
+            [
+              `spec.tcp[${i}].route[${j}].destination`,
+              destination,
+              'connections that are sent there are closed',
+            ] as const,
+        ),
+      ),
+    ];
+    return named.flatMap(([path, destination, consequence]) => {
+      const problem = whyUnknown(snapshot, destination, virtualService.namespace, consequence);
+      return problem === undefined ? [] : [finding('warning', 'IST0101', virtualService, path, problem)];
+    });
+  });
 }
 
 /** Everything that a rule sends to, copies included, with its path in the rule. */
@@ -79,14 +96,19 @@ function destinationsOf(rule: HttpRouteRule): [path: string, destination: RouteD
   ].map(([path, destination]) => [path, destination]);
 }
 
-function whyUnknown(snapshot: Snapshot, destination: RouteDestination, namespace: string): string | undefined {
+function whyUnknown(
+  snapshot: Snapshot,
+  destination: RouteDestination,
+  namespace: string,
+  consequence: string,
+): string | undefined {
   const host = resolveHost(destination.host, namespace);
   const service = snapshot.services.byHost.get(host);
   if (service === undefined)
-    return `no service has the host ${host}; requests that are sent there are answered with 503${suggestHost(snapshot, destination.host, host)}`;
+    return `no service has the host ${host}; ${consequence}${suggestHost(snapshot, destination.host, host)}`;
   const port = destination.port?.number;
   if (port !== undefined && !service.ports.some((candidate) => candidate.port === port))
-    return `${host} has no port ${port}, only ${service.ports.map((candidate) => candidate.port).join(', ')}; requests that are sent there are answered with 503`;
+    return `${host} has no port ${port}, only ${service.ports.map((candidate) => candidate.port).join(', ')}; ${consequence}`;
   const { subset } = destination;
   if (subset === undefined || subset === '') return undefined;
   const { subsets } = effectiveDestinationRule(snapshot, service, namespace);
@@ -95,7 +117,7 @@ function whyUnknown(snapshot: Snapshot, destination: RouteDestination, namespace
     subset,
     subsets.map((candidate) => candidate.name),
   );
-  return `no DestinationRule that is seen from namespace ${namespace} gives ${host} a subset ${subset}; requests that are sent there are answered with 503${guess === undefined ? '' : `; did you mean ${guess}?`}`;
+  return `no DestinationRule that is seen from namespace ${namespace} gives ${host} a subset ${subset}; ${consequence}${guess === undefined ? '' : `; did you mean ${guess}?`}`;
 }
 
 function suggestHost(snapshot: Snapshot, written: string, host: string): string {
@@ -213,13 +235,18 @@ function findIncompleteHosts(snapshot: Snapshot): Diagnostic[] {
   );
 }
 
-function findRoutesForBytes(snapshot: Snapshot): Diagnostic[] {
+function findRoutesWithoutPorts(snapshot: Snapshot): Diagnostic[] {
   return snapshot.virtualServices.flatMap((virtualService) =>
     hostsOf(virtualService).flatMap((host, i) => {
-      const service = snapshot.services.byHost.get(host);
-      if (service === undefined || service.ports.some(({ protocol }) => mayCarryHttp(protocol))) return [];
-      const message = `no port of ${host} carries HTTP/1, so its HTTP rules have no effect`;
-      return [finding('warning', 'LAT0007', virtualService, `spec.hosts[${i}]`, message)];
+      const ports = snapshot.services.byHost.get(host)?.ports;
+      const { http, tcp } = virtualService.spec;
+      if (ports === undefined) return [];
+      const idle: string[] = [];
+      if (http !== undefined && !ports.some(({ protocol }) => mayCarryHttp(protocol)))
+        idle.push(`no port of ${host} carries HTTP/1, so its HTTP rules have no effect`);
+      if (tcp !== undefined && !ports.some(({ protocol }) => takesTcpRules(protocol)))
+        idle.push(`no port of ${host} is of protocol tcp or detected, so its TCP rules have no effect`);
+      return idle.map((message) => finding('warning', 'LAT0007', virtualService, `spec.hosts[${i}]`, message));
     }),
   );
 }

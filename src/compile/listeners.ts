@@ -17,18 +17,12 @@ import {
 import { compileAccessLogs } from './access-logs.js';
 import { inboundHttpFilter, outboundHttpFilter, type OutboundHttp } from './http-connection-manager.js';
 import { durationOf, socketAddress, typed } from './messages.js';
-import {
-  connectListenerName,
-  httpProxyRoutes,
-  inboundClusterName,
-  listenerName,
-  outboundClusterName,
-  serviceRoutesName,
-} from './names.js';
+import { connectListenerName, httpProxyRoutes, inboundClusterName, listenerName, serviceRoutesName } from './names.js';
 import { inboundPolicy } from './destination-rules.js';
 import { parseDurationMs } from '../util/duration.js';
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
+import type { TcpRoute } from './tcp-routes.js';
 import { downstreamTls, meshAlpn } from './tls-contexts.js';
 
 type ListenerInit = Exclude<MessageInitShape<typeof ListenerSchema>, { $typeName: string }>;
@@ -67,18 +61,13 @@ export function compileUpstreamListener(
   port: ServicePort,
   listen: Address,
   authority: string,
+  route: TcpRoute,
   tcp: TcpTimes,
 ): Listener {
   return create(ListenerSchema, {
     name: listenerName(listen.address, listen.port),
     address: socketAddress(listen.address, listen.port),
-    ...serviceListener(
-      meshConfig,
-      service,
-      port,
-      { routes: serviceRoutesName(service.host, port.port), authority },
-      tcp,
-    ),
+    ...serviceListener(meshConfig, port, { routes: serviceRoutesName(service.host, port.port), authority }, route, tcp),
   });
 }
 
@@ -87,28 +76,31 @@ export function compileConnectListener(
   meshConfig: MeshConfig,
   service: Service,
   port: ServicePort,
+  route: TcpRoute,
   tcp: TcpTimes,
 ): Listener {
   return create(ListenerSchema, {
     name: connectListenerName(service.host, port.port),
     listenerSpecifier: { case: 'internalListener', value: {} },
-    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port) }, tcp),
+    ...serviceListener(meshConfig, port, { routes: serviceRoutesName(service.host, port.port) }, route, tcp),
   });
 }
 
 function serviceListener(
   meshConfig: MeshConfig,
-  service: Service,
   port: ServicePort,
   http: OutboundHttp,
+  route: TcpRoute,
   tcp: TcpTimes,
 ): ListenerInit {
-  const bytes = tcpFilter(meshConfig, outboundClusterName(port.port, '', service.host), tcp);
+  const bytes = tcpFilter(meshConfig, route, tcp);
   const requests = outboundHttpFilter(meshConfig, http);
   return {
     trafficDirection: TrafficDirection.OUTBOUND,
     ...inspection(port.protocol === 'detect' ? [httpInspector] : [], serverFirstTimeout),
-    filterChains: byProtocol(port.protocol, requests, bytes, { http: plainHttp, bytes: [] }),
+    filterChains: byProtocol(port.protocol, requests, bytes, { http: plainHttp, bytes: [] }).map((chain) =>
+      route.metadata !== undefined && chain.filters?.[0] === bytes ? { ...chain, metadata: route.metadata } : chain,
+    ),
   };
 }
 
@@ -124,7 +116,11 @@ export function compileInboundListener(
   const requests = inboundHttpFilter(snapshot.meshConfig, place.port, cluster);
   const service = snapshot.services.byHost.get(workload.serviceHost);
   const pool = service && inboundPolicy(snapshot, service, place.port).connectionPool;
-  const bytes = tcpFilter(snapshot.meshConfig, cluster, pool?.tcp);
+  const bytes = tcpFilter(
+    snapshot.meshConfig,
+    { destinations: [{ name: cluster, weight: 1 }], statPrefix: cluster },
+    pool?.tcp,
+  );
   const chains: ChainInit[] = [];
   if (mode !== 'DISABLE') {
     // Beside plaintext only handshakes of the mesh are ended here: the application may have a TLS of its own.
@@ -183,14 +179,21 @@ function inspection(inspectors: NonNullable<ListenerInit['listenerFilters']>, ti
 /** What a DestinationRule says of connections of bytes. */
 export type TcpTimes = ConnectionPool['tcp'];
 
-function tcpFilter(meshConfig: MeshConfig, cluster: string, tcp: TcpTimes): Filter {
+function tcpFilter(
+  meshConfig: MeshConfig,
+  { destinations, statPrefix }: Pick<TcpRoute, 'destinations' | 'statPrefix'>,
+  tcp: TcpTimes,
+): Filter {
   return {
     name: 'envoy.filters.network.tcp_proxy',
     configType: {
       case: 'typedConfig' as const,
       value: typed(TcpProxySchema, {
-        statPrefix: cluster,
-        clusterSpecifier: { case: 'cluster', value: cluster },
+        statPrefix,
+        clusterSpecifier:
+          destinations.length === 1
+            ? { case: 'cluster', value: destinations[0]!.name }
+            : { case: 'weightedClusters', value: { clusters: [...destinations] } },
         idleTimeout: durationOf(parseDurationMs(tcp?.idleTimeout ?? '1h')!),
         ...(tcp?.maxConnectionDuration === undefined
           ? {}

@@ -18,7 +18,7 @@ import { durationOf } from './messages.js';
 import { connectListenerName, httpProxyRoutes, outboundClusterName, serviceRoutesName } from './names.js';
 import type { Omission } from './provenance.js';
 import { compileHttpRoutes, defaultRoute, type CompiledRoutes } from './routes.js';
-import { appliesInMesh, hostsOf, owningVirtualService, type Client } from './virtual-services.js';
+import { appliesInMesh, claimingVirtualServices, hostsOf, type Client } from './virtual-services.js';
 
 export interface CompiledRouteConfigurations {
   readonly configurations: readonly RouteConfiguration[];
@@ -37,9 +37,9 @@ export function compileRouteConfigurations(snapshot: Snapshot, client: Client): 
   const configurations: RouteConfiguration[] = [];
   const omissions = new Set<Omission>();
   for (const service of snapshot.services.all) {
-    const owner = owningVirtualService(snapshot, service.host, client.namespace);
+    const owners = claimingVirtualServices(snapshot, service.host, client.namespace);
     for (const port of service.ports) {
-      const compiled = mayCarryHttp(port.protocol) ? routesOf(owner, service, port, snapshot, client) : bytesOnly;
+      const compiled = mayCarryHttp(port.protocol) ? routesOf(owners, service, port, snapshot, client) : bytesOnly;
       for (const omission of compiled.omissions) omissions.add(omission);
       everyHost.push(virtualHost(service, port, client.namespace, compiled));
       if (mayCarryHttp(port.protocol)) configurations.push(serviceRoutes(service, port, compiled));
@@ -61,15 +61,15 @@ export function compileRouteConfigurations(snapshot: Snapshot, client: Client): 
 const bytesOnly: CompiledRoutes = { routes: [], omissions: [] };
 
 function routesOf(
-  owner: VirtualService | undefined,
+  owners: readonly VirtualService[],
   service: Service,
   port: ServicePort,
   { services, meshConfig }: Snapshot,
   client: Client,
 ): CompiledRoutes {
   const retries = meshConfig.defaultHttpRetryPolicy;
-  if (owner?.spec.http === undefined) return defaultRoutes(service, port, retries);
-  return ownedRoutes(owner, services, client, port.port, retries);
+  const attempts = owners.map((owner) => ownedRoutes(owner, services, client, port.port, retries));
+  return firstWithRoutes(attempts) ?? withOmissions(defaultRoutes(service, port, retries), ...attempts);
 }
 
 const defaultRoutes = memoize(
@@ -80,6 +80,22 @@ const defaultRoutes = memoize(
 );
 
 const ownedRoutes = memoize(compileHttpRoutes);
+
+/** An object all of whose rules are for other callers owns nothing: the next one does, or nobody. */
+function firstWithRoutes(attempts: readonly CompiledRoutes[]): CompiledRoutes | undefined {
+  const at = attempts.findIndex(({ routes }) => routes.length > 0);
+  return at < 0 ? undefined : withOmissions(attempts[at]!, ...attempts.slice(0, at));
+}
+
+/** Together with what was left out before. */
+function withOmissions(compiled: CompiledRoutes, ...before: readonly CompiledRoutes[]): CompiledRoutes {
+  return before.length === 0 ? compiled : joinOmissions(compiled, ...before);
+}
+
+const joinOmissions = memoize((compiled: CompiledRoutes, ...before: readonly CompiledRoutes[]): CompiledRoutes => ({
+  routes: compiled.routes,
+  omissions: [...before, compiled].flatMap(({ omissions }) => omissions),
+}));
 
 const serviceRoutes = memoize((service: Service, port: ServicePort, compiled: CompiledRoutes): RouteConfiguration =>
   create(RouteConfigurationSchema, {
@@ -128,17 +144,18 @@ const connectRoute = memoize((service: Service, port: ServicePort): Route =>
  * A domain can stand once: what a service is called by already stays the service's.
  */
 function foreignHosts(snapshot: Snapshot, client: Client, taken: ReadonlySet<string>): VirtualHost[] {
-  const hosts = new Map<string, VirtualService>();
+  const hosts = new Map<string, CompiledRoutes[]>();
+  const routesFor = (owner: VirtualService) =>
+    ownedRoutes(owner, snapshot.services, client, portOfForeignHosts, snapshot.meshConfig.defaultHttpRetryPolicy);
   for (const owner of snapshot.virtualServices)
     if (appliesInMesh(owner, client.namespace) && owner.spec.http !== undefined)
       for (const host of hostsOf(owner))
-        if (!snapshot.services.byHost.has(host) && !taken.has(host) && !hosts.has(host)) hosts.set(host, owner);
-  return [...hosts].map(([host, owner]) =>
-    foreignHost(
-      host,
-      ownedRoutes(owner, snapshot.services, client, portOfForeignHosts, snapshot.meshConfig.defaultHttpRetryPolicy),
-    ),
-  );
+        if (!snapshot.services.byHost.has(host) && !taken.has(host))
+          hosts.set(host, [...(hosts.get(host) ?? []), routesFor(owner)]);
+  return [...hosts].flatMap(([host, attempts]) => {
+    const compiled = firstWithRoutes(attempts);
+    return compiled === undefined ? [] : [foreignHost(host, compiled)];
+  });
 }
 
 const foreignHost = memoize((host: string, compiled: CompiledRoutes): VirtualHost =>

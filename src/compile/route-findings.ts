@@ -2,7 +2,7 @@
 // on rules that answer themselves.
 import type { DiagnosticCode, Severity } from '../api/diagnostic.js';
 import type { VirtualService } from '../api/kinds.js';
-import type { HttpMatch, HttpRouteRule } from '../api/virtual-service.js';
+import type { HttpMatch, HttpRouteRule, TcpMatch } from '../api/virtual-service.js';
 import { isCatchAll } from './routes.js';
 
 export interface RouteFinding {
@@ -14,12 +14,21 @@ export interface RouteFinding {
 }
 
 export function findIdleRouteParts(owner: VirtualService): RouteFinding[] {
-  const rules = owner.spec.http ?? [];
-  return [...findUnreachable(rules), ...rules.flatMap(findIdleSettings)];
+  const { http = [], tcp = [] } = owner.spec;
+  return [
+    ...findUnreachable('spec.http', http, (match) => isCatchAll(match) && isForEverybody(match), 'request'),
+    ...findUnreachable('spec.tcp', tcp, isForEveryConnection, 'connection'),
+    ...http.flatMap(findIdleSettings),
+  ];
 }
 
-/** What follows a match or rule that takes every request of every caller. */
-function findUnreachable(rules: readonly HttpRouteRule[]): RouteFinding[] {
+/** What follows a match or rule that takes everything of every caller. */
+function findUnreachable<M>(
+  list: string,
+  rules: readonly { readonly match?: readonly M[] | undefined }[],
+  takesAll: (match: M) => boolean,
+  what: string,
+): RouteFinding[] {
   const found: RouteFinding[] = [];
   let taker: string | undefined;
   const report = (path: string) =>
@@ -27,10 +36,10 @@ function findUnreachable(rules: readonly HttpRouteRule[]): RouteFinding[] {
       severity: 'warning',
       code: 'IST0130',
       path,
-      message: `is never reached: ${taker} takes every request; put it before that, or remove it`,
+      message: `is never reached: ${taker} takes every ${what}; put it before that, or remove it`,
     });
   for (const [i, rule] of rules.entries()) {
-    const path = `spec.http[${i}]`;
+    const path = `${list}[${i}]`;
     if (taker !== undefined) {
       report(path);
       continue;
@@ -39,7 +48,7 @@ function findUnreachable(rules: readonly HttpRouteRule[]): RouteFinding[] {
     if (matches.length === 0) taker = path;
     for (const [j, match] of matches.entries()) {
       if (taker !== undefined) report(`${path}.match[${j}]`);
-      else if (isCatchAll(match) && isForEverybody(match)) taker = `${path}.match[${j}]`;
+      else if (takesAll(match)) taker = `${path}.match[${j}]`;
     }
   }
   return found;
@@ -51,6 +60,16 @@ function isForEverybody({ port, gateways = [], sourceLabels = {}, sourceNamespac
   return gateways.length > 0
     ? gateways.includes('mesh')
     : Object.keys(sourceLabels).length === 0 && sourceNamespace === '';
+}
+
+/** Of bytes nothing but the caller and the port can be asked. */
+function isForEveryConnection({ port, gateways = [], sourceLabels = {}, sourceNamespace = '' }: TcpMatch): boolean {
+  return (
+    port === undefined &&
+    (gateways.length === 0 || gateways.includes('mesh')) &&
+    Object.keys(sourceLabels).length === 0 &&
+    sourceNamespace === ''
+  );
 }
 
 /** Settings that hold for what is forwarded. */

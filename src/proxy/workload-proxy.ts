@@ -28,7 +28,7 @@ import { Cluster } from './cluster/cluster.js';
 import { readCluster, readEndpoints } from './config/cluster-config.js';
 import { readListener, type ListenerFactory } from './config/listener-config.js';
 import { RouteTable } from './http/route-table.js';
-import { Listener } from './listener/listener.js';
+import { Listener, type ListenerConfig } from './listener/listener.js';
 import { TlsAcceptor, type RefusalKind } from './tls/acceptor.js';
 import { Connector } from './tls/connector.js';
 import { SecretStore } from './tls/secret-store.js';
@@ -68,6 +68,8 @@ export class WorkloadProxy implements ResourceHandler {
   /** Routes that wait until the clusters that they name have endpoints. */
   readonly #warming = new Map<string, RouteTable>();
   readonly #listeners = new Map<string, Listener>();
+  /** New configurations of listeners that wait until the clusters to which they carry bytes have endpoints. */
+  readonly #warmingListeners = new Map<string, ListenerConfig>();
   /** Listeners that wait for routes or for the first certificate. */
   readonly #unbound = new Set<Listener>();
   readonly #draining = new Set<Listener>();
@@ -205,10 +207,7 @@ export class WorkloadProxy implements ResourceHandler {
         ),
       );
     if (type === 'listener')
-      this.#ads.setNames(
-        'routes',
-        new Set([...this.#listeners.values()].flatMap((listener) => [...listener.config.routeNames])),
-      );
+      this.#ads.setNames('routes', new Set(this.#listenerConfigs().flatMap(({ routeNames }) => [...routeNames])));
     this.#received.add(type);
     if (type === 'listener') this.#dropUnnamedRoutes();
     this.#promoteRoutes(false);
@@ -251,9 +250,10 @@ export class WorkloadProxy implements ResourceHandler {
     const config = readListener(message, this.#factory);
     const existing = this.#listeners.get(config.name);
     if (existing !== undefined && isDeepStrictEqual(existing.config.address, config.address)) {
-      existing.reconfigure(config);
+      this.#warmingListeners.set(config.name, config); // in force as soon as it can be, in `#promoteListeners`
       return;
     }
+    this.#warmingListeners.delete(config.name);
     if (existing !== undefined) this.#drainListener(existing);
     const listener = new Listener(config, {
       metadata: () => this.#metadata,
@@ -283,6 +283,7 @@ export class WorkloadProxy implements ResourceHandler {
       case 'listener': {
         const listener = this.#listeners.get(name);
         this.#listeners.delete(name);
+        this.#warmingListeners.delete(name);
         if (listener !== undefined) this.#drainListener(listener);
         break;
       }
@@ -305,22 +306,44 @@ export class WorkloadProxy implements ResourceHandler {
   /** Puts routes in force whose clusters are there: what was in force serves until then. */
   #promoteRoutes(force: boolean): void {
     for (const [name, table] of this.#warming) {
-      const waits = [...table.clusters].some((cluster) => this.#clusters.get(cluster)?.isWarm === false);
-      if (waits && !force) continue;
+      if (this.#isCold(table.clusters) && !force) continue;
       this.#routes.set(name, table);
       this.#warming.delete(name);
     }
+    this.#promoteListeners(force);
     this.#dropLeaving();
     clearTimeout(this.#warmingTimer);
-    if (this.#warming.size > 0 && !this.#closed)
+    if (this.#warming.size + this.#warmingListeners.size > 0 && !this.#closed)
       this.#warmingTimer = setTimeout(() => this.#promoteRoutes(true), longestWarmingMs);
     if (force) this.#bindWaiting();
+  }
+
+  /** The same for listeners that carry bytes: their filters name clusters themselves. */
+  #promoteListeners(force: boolean): void {
+    for (const [name, config] of this.#warmingListeners) {
+      // What is let in is never decided later than it can be.
+      if (config.direction === 'outbound' && this.#isCold(config.clusters) && !force) continue;
+      this.#warmingListeners.delete(name);
+      this.#listeners.get(name)?.reconfigure(config);
+    }
+  }
+
+  /** Of all listeners, in force and on their way to it. */
+  #listenerConfigs(): ListenerConfig[] {
+    return [...[...this.#listeners.values()].map(({ config }) => config), ...this.#warmingListeners.values()];
+  }
+
+  /** Whether one of the clusters that are there waits for its endpoints. */
+  #isCold(clusters: ReadonlySet<string>): boolean {
+    return [...clusters].some((cluster) => this.#clusters.get(cluster)?.isWarm === false);
   }
 
   /** Routes go with the last listener that names them; one that drains still routes what it carries. */
   #dropUnnamedRoutes(): void {
     const named = new Set(
-      [...this.#listeners.values(), ...this.#draining].flatMap((listener) => [...listener.config.routeNames]),
+      [...this.#listenerConfigs(), ...[...this.#draining].map(({ config }) => config)].flatMap(({ routeNames }) => [
+        ...routeNames,
+      ]),
     );
     for (const routes of [this.#routes, this.#warming])
       for (const name of routes.keys()) if (!named.has(name)) routes.delete(name);
@@ -330,6 +353,10 @@ export class WorkloadProxy implements ResourceHandler {
     for (const name of this.#leaving) {
       // The routes that replace these may still be warming.
       if ([...this.#routes.values()].some((table) => table.clusters.has(name))) continue;
+      const isReplacedSoon = [...this.#warmingListeners.keys()].some((listener) =>
+        this.#listeners.get(listener)?.config.clusters.has(name),
+      );
+      if (isReplacedSoon) continue;
       this.#leaving.delete(name);
       this.#clusters.get(name)?.close();
       this.#clusters.delete(name);
@@ -350,7 +377,9 @@ export class WorkloadProxy implements ResourceHandler {
   #countWaiting(type: ResourceType): number {
     if (type === 'routes') return this.#warming.size;
     if (type !== 'listener') return 0;
-    return [...this.#listeners.values()].filter((listener) => !listener.isListening).length;
+    return (
+      this.#warmingListeners.size + [...this.#listeners.values()].filter((listener) => !listener.isListening).length
+    );
   }
 
   #tellReady(): void {

@@ -9,7 +9,7 @@ import { UnsupportedConfig } from '../http/matchers.js';
 import { RouteTable } from '../http/route-table.js';
 import type { FilterChain, FilterChainMatch, NetworkFilter } from '../listener/filter-chain.js';
 import type { ListenerConfig } from '../listener/listener.js';
-import { TcpFilter, type TcpEnvironment } from '../tcp/tcp-filter.js';
+import { TcpFilter, type TcpDestination, type TcpEnvironment } from '../tcp/tcp-filter.js';
 import type { TlsAcceptor } from '../tls/acceptor.js';
 import {
   CorsSchema,
@@ -22,6 +22,7 @@ import {
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
   RouterSchema,
+  type TcpProxy,
   TcpProxySchema,
   TlsInspectorSchema,
   TrafficDirection,
@@ -44,10 +45,17 @@ export interface ListenerFactory
   openAccessLog(path: string): (line: string) => void;
 }
 
+/** What a listener names and needs. */
+interface ListenerReferences {
+  readonly routeNames: Set<string>;
+  /** Clusters of its filters of bytes. */
+  readonly clusters: Set<string>;
+}
+
 /** @throws UnsupportedConfig */
 export function readListener(listener: ListenerMessage, factory: ListenerFactory): ListenerConfig {
   const direction = listener.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : 'outbound';
-  const routeNames = new Set<string>();
+  const references: ListenerReferences = { routeNames: new Set(), clusters: new Set() };
   const inspectors = new Set(
     listener.listenerFilters.map((filter) => {
       const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
@@ -67,8 +75,8 @@ export function readListener(listener: ListenerMessage, factory: ListenerFactory
     chains: [
       ...listener.filterChains,
       ...(listener.defaultFilterChain === undefined ? [] : [listener.defaultFilterChain]),
-    ].map((chain) => readChain(chain, direction, factory, routeNames)),
-    routeNames,
+    ].map((chain) => readChain(chain, direction, factory, references)),
+    ...references,
   };
 }
 
@@ -84,7 +92,7 @@ function readChain(
   chain: FilterChainMessage,
   direction: HttpSettings['direction'],
   factory: ListenerFactory,
-  routeNames: Set<string>,
+  references: ListenerReferences,
 ): FilterChain {
   const [filter, second] = chain.filters;
   if (filter === undefined || second !== undefined)
@@ -95,7 +103,7 @@ function readChain(
     key: contentHash(toBinary(FilterChainSchema, chain)),
     match: readMatch(chain.filterChainMatch),
     tls: readDownstreamTls(chain, factory),
-    filter: readFilter(filter.name, config, direction, factory, routeNames),
+    filter: readFilter(filter.name, config, direction, factory, references),
   };
 }
 
@@ -127,16 +135,17 @@ function readFilter(
   config: Any,
   direction: HttpSettings['direction'],
   factory: ListenerFactory,
-  routeNames: Set<string>,
+  { routeNames, clusters }: ListenerReferences,
 ): NetworkFilter {
   const tcp = anyUnpack(config, TcpProxySchema);
   if (tcp !== undefined) {
-    if (tcp.clusterSpecifier.case !== 'cluster') throw new UnsupportedConfig('a TCP proxy can have one cluster only');
+    const destinations = readTcpDestinations(tcp);
+    for (const { cluster } of destinations) clusters.add(cluster);
     const environment: TcpEnvironment = { ...factory, accessLogs: readAccessLogs(tcp.accessLog, factory) };
     return new TcpFilter(
       {
         direction,
-        cluster: tcp.clusterSpecifier.value,
+        destinations,
         idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000),
         maxDurationMs: durationMs(tcp.maxDownstreamConnectionDuration) ?? Infinity,
       },
@@ -152,6 +161,19 @@ function readFilter(
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
   return new HttpFilter(readSettings(manager, direction, fixed), environment);
+}
+
+function readTcpDestinations({ clusterSpecifier }: TcpProxy): TcpDestination[] {
+  switch (clusterSpecifier.case) {
+    case 'cluster':
+      return [{ cluster: clusterSpecifier.value, weight: 1 }];
+    case 'weightedClusters':
+      if (clusterSpecifier.value.clusters.some(({ metadataMatch }) => metadataMatch !== undefined))
+        throw new UnsupportedConfig('a choice of endpoints by metadata is not supported');
+      return clusterSpecifier.value.clusters.map(({ name, weight }) => ({ cluster: name, weight }));
+    default:
+      throw new UnsupportedConfig('a TCP proxy names no cluster');
+  }
 }
 
 function readRoutes(

@@ -11,6 +11,7 @@ import {
   type VirtualHost,
   type WeightedCluster_ClusterWeight,
 } from '../../xds/messages.js';
+import { pickByWeight } from '../balance/pick-by-weight.js';
 import { durationMs } from '../config/duration.js';
 import { findProvenance, type Provenance } from '../config/metadata.js';
 import { readMirrors, readRetries, type MirrorConfig, type RetryConfig } from '../config/route-config.js';
@@ -360,13 +361,7 @@ export function pickDestination(
   { destinations, totalWeight }: ForwardAction,
   random: () => number,
 ): Destination | undefined {
-  if (destinations.length === 1) return destinations[0];
-  let point = random() * totalWeight;
-  for (const destination of destinations) {
-    point -= destination.weight;
-    if (point < 0) return destination;
-  }
-  return destinations.at(-1);
+  return pickByWeight(destinations, totalWeight, random);
 }
 
 function compileRewrite(action: RouteAction, match: RouteMatch): ((path: string) => string) | undefined {

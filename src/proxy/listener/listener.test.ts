@@ -65,6 +65,7 @@ class Scene {
       inspectsHttp: true,
       inspectionTimeoutMs: 60_000,
       routeNames: new Set(),
+      clusters: new Set(),
       chains,
       ...config,
     };
@@ -310,6 +311,7 @@ describe('a bound listener', () => {
           inspectsHttp: false,
           inspectionTimeoutMs: 1,
           routeNames: new Set(),
+          clusters: new Set(),
           chains: [only],
         },
         {

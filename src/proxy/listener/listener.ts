@@ -27,6 +27,8 @@ export interface ListenerConfig {
   readonly chains: readonly FilterChain[];
   /** Route configurations that it refers to. */
   readonly routeNames: ReadonlySet<string>;
+  /** Clusters to which it carries bytes. */
+  readonly clusters: ReadonlySet<string>;
 }
 
 /** What a listener uses of the workload's proxy. */

@@ -39,10 +39,11 @@ function connect(limits: Pick<TcpSettings, 'idleTimeoutMs' | 'maxDurationMs'>) {
   );
   const logged: AccessRecord[] = [];
   const filter = new TcpFilter(
-    { direction: 'outbound', cluster: 'c', ...limits },
+    { direction: 'outbound', destinations: [{ cluster: 'c', weight: 1 }], ...limits },
     {
       findCluster: () => cluster,
       self: () => unknownParty,
+      random: () => 0,
       registry: new SeriesRegistry(),
       accessLogs: [{ format: (record) => (logged.push(record), ''), write: () => undefined }],
     },
