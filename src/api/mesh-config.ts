@@ -1,5 +1,6 @@
 // The part of Istio's MeshConfig that this version takes; it stands in mesh.yaml under `meshConfig`.
 import { whyNotAFormat } from './command-operators.js';
+import { retryPolicy } from './retry-policy.js';
 import { defaultTrafficPolicy, tcpKeepalive } from './connection-policy.js';
 import { describe, duration, record, refused, z } from './schema.js';
 import { parseDurationMs } from '../util/duration.js';
@@ -45,7 +46,10 @@ export const meshConfigSchema = record({
   enableAutoMtls: refused('mTLS is always automatic.', 'leave it out: it is always on'),
   pathNormalization: refused('How paths are normalised; always BASE.'),
   protocolDetectionTimeout: refused('How long to wait for the first bytes of a connection.'),
-  defaultHttpRetryPolicy: refused('Retries of all routes.'),
+  defaultHttpRetryPolicy: describe(
+    retryPolicy.optional(),
+    "Retries of all rules that have none of their own; default: Istio's, twice where the first try cannot have had an effect.",
+  ),
   extensionProviders: refused('Providers of tracing, logs and authorisation.'),
   defaultProviders: refused('Providers that are used without naming them.'),
   trustDomainAliases: refused('Further trust domains.'),

@@ -31,6 +31,7 @@ meshConfig:
   accessLogEncoding: JSON
   accessLogFormat: '{"path": "%REQ(:PATH)%", "code": "%RESPONSE_CODE%"}'
   defaultConfig: {}
+  defaultHttpRetryPolicy: {attempts: 1, perTryTimeout: 1s, retryOn: 5xx, retryRemoteLocalities: false, retryIgnorePreviousHosts: true, backoff: 5ms}
 certificates: {workloadLifetime: 5s}
 control: {httpPort: 0, xdsPort: 15010, xdsTlsPort: 15012}
 services:

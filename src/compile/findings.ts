@@ -2,8 +2,8 @@
 // silently elsewhere, parts without effect. Computed from the snapshot with the same functions that compile it.
 import type { Diagnostic } from '../api/diagnostic.js';
 import { objectKey, type MeshObject } from '../api/object.js';
+import type { HttpRouteRule, RouteDestination } from '../api/virtual-service.js';
 import type { TrafficPolicy } from '../api/destination-rule.js';
-import type { RouteDestination } from '../api/virtual-service.js';
 import { closestWord } from '../util/closest.js';
 import { hostMatches, resolveHost } from '../model/host.js';
 import { mayCarryHttp, type Service } from '../model/service.js';
@@ -16,6 +16,7 @@ import { effectiveDestinationRule } from './destination-rules.js';
 import { findEntryProblems } from './entry-findings.js';
 import { finding, formatLabels } from './finding.js';
 import { effectiveMode } from './peer-authentication.js';
+import { findIdleRouteParts } from './route-findings.js';
 import { hostsOf } from './virtual-services.js';
 
 /** Every finding about the objects of a snapshot. */
@@ -27,6 +28,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findIdlePeerAuthentications(snapshot),
   ...findIncompleteHosts(snapshot),
   ...findRoutesForBytes(snapshot),
+  ...findIdleParts(snapshot),
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
   ...findEntryProblems(snapshot),
@@ -63,14 +65,23 @@ function findHostConflicts(snapshot: Snapshot): Diagnostic[] {
 function findUnknownDestinations(snapshot: Snapshot): Diagnostic[] {
   return snapshot.virtualServices.flatMap((virtualService) =>
     (virtualService.spec.http ?? []).flatMap((rule, i) =>
-      (rule.route ?? []).flatMap(({ destination }, j) => {
+      destinationsOf(rule).flatMap(([path, destination]) => {
         const problem = whyUnknown(snapshot, destination, virtualService.namespace);
         return problem === undefined
           ? []
-          : [finding('warning', 'IST0101', virtualService, `spec.http[${i}].route[${j}].destination`, problem)];
+          : [finding('warning', 'IST0101', virtualService, `spec.http[${i}].${path}`, problem)];
       }),
     ),
   );
+}
+
+/** Everything that a rule sends to, copies included, with its path in the rule. */
+function destinationsOf(rule: HttpRouteRule): [path: string, destination: RouteDestination][] {
+  return [
+    ...(rule.route ?? []).map(({ destination }, i) => [`route[${i}].destination`, destination] as const),
+    ...(rule.mirror === undefined ? [] : [['mirror', rule.mirror] as const]),
+    ...(rule.mirrors ?? []).map(({ destination }, i) => [`mirrors[${i}].destination`, destination] as const),
+  ].map(([path, destination]) => [path, destination]);
 }
 
 function whyUnknown(snapshot: Snapshot, destination: RouteDestination, namespace: string): string | undefined {
@@ -213,6 +224,15 @@ function findRoutesForBytes(snapshot: Snapshot): Diagnostic[] {
       const message = `no port of ${host} carries HTTP/1, so its HTTP rules have no effect`;
       return [finding('warning', 'LAT0007', virtualService, `spec.hosts[${i}]`, message)];
     }),
+  );
+}
+
+/** Rules and settings that can never have an effect. */
+function findIdleParts(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.virtualServices.flatMap((virtualService) =>
+    findIdleRouteParts(virtualService).map(({ severity, code, path, message }) =>
+      finding(severity, code, virtualService, path, message),
+    ),
   );
 }
 

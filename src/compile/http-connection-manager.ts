@@ -12,6 +12,8 @@ import {
 } from '../xds/messages.js';
 import { compileAccessLogs } from './access-logs.js';
 import { durationOf, fromAds, typed } from './messages.js';
+import { inboundRetries } from './retries.js';
+import { routeFilters } from './route-filters.js';
 import { meshAlpn } from './tls-contexts.js';
 
 type ManagerInit = Exclude<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName: string }>;
@@ -37,6 +39,9 @@ const alpn = {
     }),
   },
 };
+
+/** Istio lets WebSockets through everywhere. */
+const websocket = { upgradeType: 'websocket' };
 
 /** What is the same for every HTTP listener. Limits are on by default: a peer is never trusted to be polite. */
 function common(meshConfig: MeshConfig, statPrefix: string): ManagerInit {
@@ -71,9 +76,9 @@ export function outboundHttpFilter(meshConfig: MeshConfig, { routes, authority, 
   return filter({
     ...common(meshConfig, `outbound_${routes}`),
     routeSpecifier: { case: 'rds', value: { configSource: fromAds(), routeConfigName: routes } },
-    httpFilters: [alpn, router],
+    httpFilters: [alpn, ...routeFilters, router],
     forwardClientCertDetails: ForwardClientCert.SANITIZE,
-    upgradeConfigs: connect ? [{ upgradeType: 'CONNECT' }] : [],
+    upgradeConfigs: connect ? [websocket, { upgradeType: 'CONNECT' }] : [websocket],
     earlyHeaderMutationExtensions: authority === undefined ? [] : [overwriteAuthority(authority)],
   });
 }
@@ -115,7 +120,11 @@ export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster:
                 match: { pathSpecifier: { case: 'prefix', value: '/' } },
                 action: {
                   case: 'route',
-                  value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: durationOf(0) },
+                  value: {
+                    clusterSpecifier: { case: 'cluster', value: cluster },
+                    timeout: durationOf(0),
+                    retryPolicy: inboundRetries(),
+                  },
                 },
               },
             ],
@@ -123,7 +132,8 @@ export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster:
         ],
       },
     },
-    httpFilters: [router],
+    httpFilters: [...routeFilters, router],
+    upgradeConfigs: [websocket],
     // Set, not appended: what stood there before came from further away than the certificate vouches for.
     forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,
     setCurrentClientCertDetails: { subject: true, uri: true },

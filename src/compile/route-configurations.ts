@@ -1,9 +1,10 @@
 // Route configurations: one for the listener that serves every host, one for each port of each service.
 import { create } from '@bufbuild/protobuf';
 import type { VirtualService } from '../api/kinds.js';
+import type { RetryPolicySpec } from '../api/retry-policy.js';
 import { callableNames, splitServiceHost } from '../model/host.js';
 import { mayCarryHttp, type Service, type ServicePort } from '../model/service.js';
-import type { ServiceIndex, Snapshot } from '../model/snapshot.js';
+import type { Snapshot } from '../model/snapshot.js';
 import { visibleServices } from '../model/visible-services.js';
 import { memoize } from '../util/memoize.js';
 import {
@@ -28,24 +29,36 @@ export interface CompiledRouteConfigurations {
 /** Port under which Istio files hosts that are no service. */
 const portOfForeignHosts = 80;
 
+/** Longest body of a fixed answer, in bytes: what the schema takes. Envoy's own default is 4096. */
+const longestDirectResponse = 1024 * 1024;
+
+/** What a client sees of a snapshot. */
+type Seen = Pick<Snapshot, 'services' | 'meshConfig'>;
+
 /** Everything that decides where requests of `client` go. */
 export function compileRouteConfigurations(snapshot: Snapshot, client: Client): CompiledRouteConfigurations {
   const everyHost: VirtualHost[] = [];
   const configurations: RouteConfiguration[] = [];
   const omissions = new Set<Omission>();
   const taken = new Set<string>();
-  const services = visibleServices(snapshot.services, client.namespace);
-  for (const service of services.all) {
+  const seen = { services: visibleServices(snapshot.services, client.namespace), meshConfig: snapshot.meshConfig };
+  for (const service of seen.services.all) {
     const owner = owningVirtualService(snapshot, service.host, client.namespace);
     for (const port of service.ports) {
-      const compiled = mayCarryHttp(port.protocol) ? routesOf(owner, service, port, services, client) : bytesOnly;
+      const compiled = mayCarryHttp(port.protocol) ? routesOf(owner, service, port, seen, client) : bytesOnly;
       for (const omission of compiled.omissions) omissions.add(omission);
       everyHost.push(...withFreeDomains(virtualHost(service, port, client.namespace, compiled), taken));
       if (mayCarryHttp(port.protocol)) configurations.push(serviceRoutes(service, port, compiled));
     }
   }
-  everyHost.push(...foreignHosts(snapshot, services, client, taken));
-  configurations.unshift(create(RouteConfigurationSchema, { name: httpProxyRoutes, virtualHosts: everyHost }));
+  everyHost.push(...foreignHosts(snapshot, seen, client, taken));
+  configurations.unshift(
+    create(RouteConfigurationSchema, {
+      name: httpProxyRoutes,
+      virtualHosts: everyHost,
+      maxDirectResponseBodySizeBytes: longestDirectResponse,
+    }),
+  );
   return { configurations, omissions: [...omissions] };
 }
 
@@ -56,22 +69,27 @@ function routesOf(
   owner: VirtualService | undefined,
   service: Service,
   port: ServicePort,
-  services: ServiceIndex,
+  { services, meshConfig }: Seen,
   client: Client,
 ): CompiledRoutes {
-  if (owner?.spec.http === undefined) return defaultRoutes(service, port);
-  return ownedRoutes(owner, services, client, port.port);
+  const retries = meshConfig.defaultHttpRetryPolicy;
+  if (owner?.spec.http === undefined) return defaultRoutes(service, port, retries);
+  return ownedRoutes(owner, services, client, port.port, retries);
 }
 
-const defaultRoutes = memoize((service: Service, port: ServicePort): CompiledRoutes => {
-  return { routes: [defaultRoute(outboundClusterName(port.port, '', service.host))], omissions: [] };
-});
+const defaultRoutes = memoize(
+  (service: Service, port: ServicePort, retries: RetryPolicySpec | undefined): CompiledRoutes => ({
+    routes: [defaultRoute(outboundClusterName(port.port, '', service.host), retries)],
+    omissions: [],
+  }),
+);
 
 const ownedRoutes = memoize(compileHttpRoutes);
 
 const serviceRoutes = memoize((service: Service, port: ServicePort, compiled: CompiledRoutes): RouteConfiguration =>
   create(RouteConfigurationSchema, {
     name: serviceRoutesName(service.host, port.port),
+    maxDirectResponseBodySizeBytes: longestDirectResponse,
     virtualHosts: [
       create(VirtualHostSchema, { name: `${service.host}:${port.port}`, domains: ['*'], routes: [...compiled.routes] }),
     ],
@@ -131,7 +149,7 @@ const connectRoute = memoize((service: Service, port: ServicePort): Route =>
  */
 function foreignHosts(
   snapshot: Snapshot,
-  services: ServiceIndex,
+  { services, meshConfig }: Seen,
   client: Client,
   taken: ReadonlySet<string>,
 ): VirtualHost[] {
@@ -140,7 +158,9 @@ function foreignHosts(
     if (appliesInMesh(owner, client.namespace) && owner.spec.http !== undefined)
       for (const host of hostsOf(owner))
         if (!services.byHost.has(host) && !taken.has(host) && !hosts.has(host)) hosts.set(host, owner);
-  return [...hosts].map(([host, owner]) => foreignHost(host, ownedRoutes(owner, services, client, portOfForeignHosts)));
+  return [...hosts].map(([host, owner]) =>
+    foreignHost(host, ownedRoutes(owner, services, client, portOfForeignHosts, meshConfig.defaultHttpRetryPolicy)),
+  );
 }
 
 const foreignHost = memoize((host: string, compiled: CompiledRoutes): VirtualHost =>

@@ -9,6 +9,7 @@ export {
   MetadataSchema,
   type Node,
   NodeSchema,
+  type RuntimeFractionalPercent,
   TrafficDirection,
   type TransportSocket,
 } from './gen/envoy/config/core/v3/base_pb.js';
@@ -29,18 +30,25 @@ export {
 } from './gen/envoy/config/listener/v3/listener_components_pb.js';
 export { type RouteConfiguration, RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.js';
 export {
+  type DirectResponseAction,
   type HeaderMatcher,
   type QueryParameterMatcher,
   type RedirectAction,
   RedirectAction_RedirectResponseCode,
   type Route,
+  type RetryPolicy,
+  RetryPolicySchema,
   type RouteAction,
+  type RouteAction_RequestMirrorPolicy,
+  RouteAction_RequestMirrorPolicySchema,
   RouteSchema,
   type RouteMatch,
   type VirtualHost,
   VirtualHostSchema,
   type WeightedCluster_ClusterWeight,
 } from './gen/envoy/config/route/v3/route_components_pb.js';
+export { CorsSchema, type CorsPolicy, CorsPolicySchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.js';
+export { type HTTPFault, HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 export { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.js';
 export { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js';
 export { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
@@ -61,6 +69,8 @@ export {
   UpstreamTlsContextSchema,
 } from './gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 export { SubjectAltNameMatcher_SanType } from './gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+export { PreviousHostsPredicateSchema } from './gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
+export { PreviousPrioritiesConfigSchema } from './gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js';
 export {
   CircuitBreakers_ThresholdsSchema,
   type CircuitBreakers_Thresholds,
@@ -78,5 +88,10 @@ export {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.js';
+export {
+  type FractionalPercent,
+  FractionalPercent_DenominatorType,
+  FractionalPercentSchema,
+} from './gen/envoy/type/v3/percent_pb.js';
 export { type StringMatcher } from './gen/envoy/type/matcher/v3/string_pb.js';
 export { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.js';

@@ -1,11 +1,16 @@
 // What proxies receive, as JSON that can be read and compared.
 import { createRegistry, fromBinary, toJson, type DescMessage, type JsonValue } from '@bufbuild/protobuf';
 import {
+  CorsPolicySchema,
+  CorsSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
+  HTTPFaultSchema,
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  PreviousHostsPredicateSchema,
+  PreviousPrioritiesConfigSchema,
   HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
@@ -18,6 +23,11 @@ import { resourceSchemas, type Resources, type ResourceType } from '../../src/xd
 
 /** Every message that stands in an Any. */
 export const typeRegistry = createRegistry(
+  CorsPolicySchema,
+  CorsSchema,
+  HTTPFaultSchema,
+  PreviousHostsPredicateSchema,
+  PreviousPrioritiesConfigSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
   HeaderMutationSchema,
