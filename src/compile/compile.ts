@@ -3,6 +3,7 @@
 import type { Service, ServicePort } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Workload } from '../model/workload.js';
+import { visibleServices } from '../model/visible-services.js';
 import { memoize } from '../util/memoize.js';
 import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '../xds/messages.js';
 import { encodeResource, type Resources, type ResourceSet, type VersionedResource } from '../xds/resources.js';
@@ -59,7 +60,7 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
   const clusters: Cluster[] = [];
   const endpoints: ClusterLoadAssignment[] = [];
   const connectListeners: Listener[] = [];
-  for (const service of snapshot.services.all) {
+  for (const service of visibleServices(snapshot.services, client.namespace).all) {
     const compiled = compileOutboundClusters(snapshot, service, client.namespace);
     clusters.push(...compiled.clusters);
     endpoints.push(...compiled.endpoints);
@@ -114,11 +115,13 @@ const compileInbound = memoize((snapshot: Snapshot, workload: Workload) => {
 
 function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet {
   const listeners = [outboundHttpListener(snapshot.meshConfig, workload.outboundHttp)];
+  const { byHost } = visibleServices(snapshot.services, workload.namespace);
   for (const upstream of workload.upstreams) {
-    const service = snapshot.services.byHost.get(upstream.host);
+    const service = byHost.get(upstream.host);
     const port = service?.ports.find((candidate) => candidate.port === upstream.port);
     if (service === undefined || port === undefined) continue;
-    const authority = service.namespace === workload.namespace ? service.name : `${service.name}.${service.namespace}`;
+    const isNear = service.entry !== undefined || service.namespace === workload.namespace;
+    const authority = isNear ? service.name : `${service.name}.${service.namespace}`;
     const times = tcpTimes(snapshot, service, port, workload.namespace);
     listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, times));
   }
