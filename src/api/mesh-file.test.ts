@@ -15,7 +15,17 @@ meshConfig:
   accessLogFile: log/access.log
   accessLogEncoding: JSON
   accessLogFormat: '{"path": "%REQ(:PATH)%", "code": "%RESPONSE_CODE%"}'
-  defaultConfig: {}
+  enableTracing: true
+  defaultConfig:
+    tracing:
+      zipkin: {address: "127.0.0.1:9411"}
+      sampling: 50
+      maxPathTagLength: 128
+      enableIstioTags: false
+      customTags:
+        a: {literal: {value: x}}
+        b: {header: {name: x-b, defaultValue: y}}
+        c: {environment: {name: C, defaultValue: z}}
 certificates: {workloadLifetime: 5s}
 control: {httpPort: 0, xdsPort: 15010, xdsTlsPort: 15012}
 services:
@@ -68,6 +78,7 @@ describe('mesh.yaml', () => {
         accessLogFile: '',
         accessLogEncoding: 'TEXT',
         accessLogFormat: '',
+        enableTracing: true,
       },
       certificates: { workloadLifetime: '24h' },
       control: { xdsPort: 0, xdsTlsPort: 0 },

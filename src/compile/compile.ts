@@ -1,9 +1,10 @@
 // Compiles a snapshot into what one workload's proxy receives. Pure: no clock, no I/O; the same snapshot gives the same
 // bytes. What several proxies share (everything outbound of a namespace) is compiled once and is the same object for all.
+import type { MeshConfig } from '../api/mesh-config.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
-import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '../xds/messages.js';
+import type { Cluster, ClusterLoadAssignment, RouteConfiguration } from '../xds/messages.js';
 import { encodeResource, type Resources, type ResourceSet, type VersionedResource } from '../xds/resources.js';
 import { compileConnectCluster, compileInboundCluster, compileOutboundClusters } from './clusters.js';
 import {
@@ -14,6 +15,7 @@ import {
 } from './listeners.js';
 import type { Omission } from './provenance.js';
 import { compileRouteConfigurations } from './route-configurations.js';
+import { compileCollectorClusters, tracedWorkload, type TracedWorkload } from './tracing.js';
 import type { Client } from './virtual-services.js';
 
 export interface Compiled {
@@ -28,9 +30,13 @@ export function compileWorkload(snapshot: Snapshot, workload: Workload): Compile
   const inbound = compileInbound(snapshot, workload);
   return {
     resources: {
-      cluster: union(outbound.clusters, inbound.clusters),
+      cluster: union(outbound.clusters, inbound.clusters, collectorClusters(snapshot.meshConfig)),
       endpoints: outbound.endpoints,
-      listener: union(outbound.connectListeners, inbound.listeners, upstreamListeners(snapshot, workload)),
+      listener: union(
+        connectListeners(snapshot, tracedWorkload(snapshot.meshConfig, workload)),
+        inbound.listeners,
+        upstreamListeners(snapshot, workload),
+      ),
       routes: outbound.routes,
     },
     omissions: outbound.omissions,
@@ -55,24 +61,17 @@ const usesSourceLabels = memoize((snapshot: Snapshot): boolean =>
 const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
   const clusters: Cluster[] = [];
   const endpoints: ClusterLoadAssignment[] = [];
-  const connectListeners: Listener[] = [];
   for (const service of snapshot.services.all) {
     const compiled = compileOutboundClusters(snapshot, service, client.namespace);
     clusters.push(...compiled.clusters);
     endpoints.push(...compiled.endpoints);
-    for (const port of service.ports) {
-      clusters.push(compileConnectCluster(service, port));
-      connectListeners.push(connectListener(snapshot.meshConfig, service, port));
-    }
+    for (const port of service.ports) clusters.push(compileConnectCluster(service, port));
   }
   const { configurations, omissions } = compileRouteConfigurations(snapshot, client);
   return {
     clusters: encodeAll(clusters.map((cluster) => encodeResource('cluster', cluster.name, cluster))),
     endpoints: encodeAll(
       endpoints.map((assignment) => encodeResource('endpoints', assignment.clusterName, assignment)),
-    ),
-    connectListeners: encodeAll(
-      connectListeners.map((listener) => encodeResource('listener', listener.name, listener)),
     ),
     routes: encodeAll(
       configurations.map((configuration: RouteConfiguration) =>
@@ -82,6 +81,21 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
     omissions,
   };
 });
+
+const connectListeners = memoize((snapshot: Snapshot, traced: TracedWorkload | undefined) =>
+  encodeAll(
+    snapshot.services.all.flatMap((service) =>
+      service.ports.map((port) => {
+        const listener = connectListener(snapshot.meshConfig, service, port, traced);
+        return encodeResource('listener', listener.name, listener);
+      }),
+    ),
+  ),
+);
+
+const collectorClusters = memoize((meshConfig: MeshConfig) =>
+  encodeAll(compileCollectorClusters(meshConfig).map((cluster) => encodeResource('cluster', cluster.name, cluster))),
+);
 
 const connectListener = memoize(compileConnectListener);
 const upstreamListener = memoize(compileUpstreamListener);
@@ -108,13 +122,14 @@ const compileInbound = memoize((snapshot: Snapshot, workload: Workload) => {
 });
 
 function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet {
-  const listeners = [outboundHttpListener(snapshot.meshConfig, workload.outboundHttp)];
+  const traced = tracedWorkload(snapshot.meshConfig, workload);
+  const listeners = [outboundHttpListener(snapshot.meshConfig, workload.outboundHttp, traced)];
   for (const upstream of workload.upstreams) {
     const service = snapshot.services.byHost.get(upstream.host);
     const port = service?.ports.find((candidate) => candidate.port === upstream.port);
     if (service === undefined || port === undefined) continue;
     const authority = service.namespace === workload.namespace ? service.name : `${service.name}.${service.namespace}`;
-    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority));
+    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, traced));
   }
   return encodeAll(listeners.map((listener) => encodeResource('listener', listener.name, listener)));
 }

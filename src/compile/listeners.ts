@@ -27,6 +27,7 @@ import {
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import { downstreamTls, meshAlpn } from './tls-contexts.js';
+import { tracedWorkload, type TracedWorkload } from './tracing.js';
 
 type ListenerInit = Exclude<MessageInitShape<typeof ListenerSchema>, { $typeName: string }>;
 type ChainInit = Exclude<NonNullable<ListenerInit['filterChains']>[number], { $typeName: string }>;
@@ -48,12 +49,16 @@ const httpInspector = {
 };
 
 /** The listener that serves every HTTP host of the mesh. */
-export function compileOutboundHttpListener(meshConfig: MeshConfig, { address, port }: Address): Listener {
+export function compileOutboundHttpListener(
+  meshConfig: MeshConfig,
+  { address, port }: Address,
+  traced: TracedWorkload | undefined,
+): Listener {
   return create(ListenerSchema, {
     name: listenerName(address, port),
     address: socketAddress(address, port),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true })] }],
+    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true, traced })] }],
   });
 }
 
@@ -64,20 +69,30 @@ export function compileUpstreamListener(
   port: ServicePort,
   listen: Address,
   authority: string,
+  traced: TracedWorkload | undefined,
 ): Listener {
   return create(ListenerSchema, {
     name: listenerName(listen.address, listen.port),
     address: socketAddress(listen.address, listen.port),
-    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port), authority }),
+    ...serviceListener(meshConfig, service, port, {
+      routes: serviceRoutesName(service.host, port.port),
+      authority,
+      traced,
+    }),
   });
 }
 
 /** The same without a port of its own: a CONNECT to the service continues here, as if its address had been called. */
-export function compileConnectListener(meshConfig: MeshConfig, service: Service, port: ServicePort): Listener {
+export function compileConnectListener(
+  meshConfig: MeshConfig,
+  service: Service,
+  port: ServicePort,
+  traced: TracedWorkload | undefined,
+): Listener {
   return create(ListenerSchema, {
     name: connectListenerName(service.host, port.port),
     listenerSpecifier: { case: 'internalListener', value: {} },
-    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port) }),
+    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port), traced }),
   });
 }
 
@@ -105,7 +120,12 @@ export function compileInboundListener(
 ): Listener {
   const { mode, source, path } = effectiveMode(snapshot, workload, place.port);
   const cluster = inboundClusterName(place.port);
-  const requests = inboundHttpFilter(snapshot.meshConfig, place.port, cluster);
+  const requests = inboundHttpFilter(snapshot.meshConfig, {
+    host: workload.serviceHost,
+    port: place.port,
+    cluster,
+    traced: tracedWorkload(snapshot.meshConfig, workload),
+  });
   const bytes = tcpFilter(snapshot.meshConfig, cluster);
   const chains: ChainInit[] = [];
   if (mode !== 'DISABLE') {

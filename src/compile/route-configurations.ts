@@ -64,7 +64,10 @@ function routesOf(
 }
 
 const defaultRoutes = memoize((service: Service, port: ServicePort): CompiledRoutes => {
-  return { routes: [defaultRoute(outboundClusterName(port.port, '', service.host))], omissions: [] };
+  return {
+    routes: [defaultRoute(outboundClusterName(port.port, '', service.host), service.host, port.port)],
+    omissions: [],
+  };
 });
 
 const ownedRoutes = memoize(compileHttpRoutes);

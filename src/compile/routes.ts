@@ -16,6 +16,7 @@ import type { ServiceIndex } from '../model/snapshot.js';
 import { parseDurationMs } from '../util/duration.js';
 import {
   HeaderValueOption_HeaderAppendAction as AppendAction,
+  DecoratorSchema,
   RedirectAction_RedirectResponseCode as RedirectCode,
   RouteSchema,
   type Route,
@@ -36,10 +37,11 @@ export interface CompiledRoutes {
 }
 
 /** The route of a service that no VirtualService owns. */
-export function defaultRoute(cluster: string): Route {
+export function defaultRoute(cluster: string, host: string, port: number): Route {
   return create(RouteSchema, {
     name: 'default',
     match: { pathSpecifier: { case: 'prefix', value: '/' } },
+    decorator: { operation: `${host}:${port}/*` },
     action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: durationOf(0) } },
   });
 }
@@ -97,7 +99,28 @@ function compileRule(
   };
   const action =
     rule.redirect === undefined ? forward(owner, rule, services, port, init) : compileRedirect(rule.redirect, port);
-  return create(RouteSchema, { ...init, action });
+  const route = create(RouteSchema, { ...init, action });
+  route.decorator = create(DecoratorSchema, { operation: operationOf(route, owner.name, port) });
+  return route;
+}
+
+/** What Istio calls the spans of a route: its only destination, or the object where there are several, and the path. */
+function operationOf({ match, action }: Route, ownerName: string, listenerPort: number): string {
+  const path = match?.pathSpecifier;
+  const paths =
+    path?.case === 'prefix'
+      ? `${path.value}*`
+      : path?.case === 'path'
+        ? path.value
+        : path?.case === 'safeRegex'
+          ? path.value.regex
+          : '/*';
+  const cluster =
+    action.case === 'route' && action.value.clusterSpecifier.case === 'cluster'
+      ? action.value.clusterSpecifier.value
+      : undefined;
+  const [, port, , host] = cluster?.split('|') ?? [];
+  return host === undefined ? `${ownerName}:${listenerPort}${paths}` : `${host}:${port}${paths}`;
 }
 
 /** Whether a match lets every request through: then nothing after it can be reached. */

@@ -29,6 +29,7 @@ export {
 } from './gen/envoy/config/listener/v3/listener_components_pb.js';
 export { type RouteConfiguration, RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.js';
 export {
+  DecoratorSchema,
   type HeaderMatcher,
   type QueryParameterMatcher,
   type RedirectAction,
@@ -41,6 +42,7 @@ export {
   VirtualHostSchema,
   type WeightedCluster_ClusterWeight,
 } from './gen/envoy/config/route/v3/route_components_pb.js';
+export { ZipkinConfig_CollectorEndpointVersion, ZipkinConfigSchema } from './gen/envoy/config/trace/v3/zipkin_pb.js';
 export { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.js';
 export { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js';
 export { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
@@ -48,6 +50,8 @@ export {
   type HttpConnectionManager,
   HttpConnectionManager_ForwardClientCertDetails,
   HttpConnectionManager_ServerHeaderTransformation,
+  type HttpConnectionManager_Tracing,
+  HttpConnectionManager_TracingSchema,
   HttpConnectionManagerSchema,
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 export { type TcpProxy, TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js';
@@ -68,5 +72,6 @@ export {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.js';
+export { type CustomTag, CustomTagSchema } from './gen/envoy/type/tracing/v3/custom_tag_pb.js';
 export { type StringMatcher } from './gen/envoy/type/matcher/v3/string_pb.js';
 export { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.js';

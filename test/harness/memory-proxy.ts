@@ -82,6 +82,7 @@ export function proxy(options: ProxyOptions = {}) {
     setClientCert: false,
     takesConnect: false,
     upstreamProtocols: [],
+    tracing: undefined,
     ...options.settings,
   };
   const environment: HttpEnvironment = {

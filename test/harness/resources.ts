@@ -12,6 +12,7 @@ import {
   TlsInspectorSchema,
   TypedStructSchema,
   UpstreamTlsContextSchema,
+  ZipkinConfigSchema,
 } from '../../src/xds/messages.js';
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
 
@@ -28,6 +29,7 @@ const registry = createRegistry(
   TlsInspectorSchema,
   TypedStructSchema,
   UpstreamTlsContextSchema,
+  ZipkinConfigSchema,
 );
 
 /** One resource as protobuf's JSON; undefined where the set has none of that name. */

@@ -6,6 +6,7 @@ import { createBalancer, type Balancer } from '../balance/balancer.js';
 import { transportFor, type ClusterConfig, type EndpointConfig } from '../config/cluster-config.js';
 import type { Connector } from '../tls/connector.js';
 import { Endpoint } from './endpoint.js';
+import { NameResolver } from './name-resolver.js';
 
 export class Cluster {
   readonly name: string;
@@ -15,6 +16,7 @@ export class Cluster {
   #endpointConfigs: readonly EndpointConfig[] = [];
   #endpoints = new Map<string, Endpoint>();
   #balancer: Balancer<Endpoint>;
+  #resolver: NameResolver | undefined;
   /** Whether endpoints have arrived, be it none. */
   isWarm = false;
 
@@ -24,7 +26,8 @@ export class Cluster {
     this.#connector = connector;
     this.#random = random;
     this.#balancer = createBalancer(config.balancer, [], random);
-    if (config.edsName === undefined) this.setEndpoints(config.endpoints);
+    if (config.edsName === undefined && config.dnsRefreshMs === undefined) this.setEndpoints(config.endpoints);
+    this.#lookUp();
   }
 
   get config(): ClusterConfig {
@@ -47,12 +50,14 @@ export class Cluster {
 
   /** Takes a new configuration of the same name. */
   reconfigure(config: ClusterConfig): void {
-    const endpoints = config.edsName === undefined ? config.endpoints : this.#endpointConfigs;
+    const comeAlong = config.edsName === undefined && config.dnsRefreshMs === undefined;
+    const endpoints = comeAlong ? config.endpoints : this.#endpointConfigs;
     const sameTransports =
       isDeepStrictEqual(config.transports, this.#config.transports) &&
       config.connectTimeoutMs === this.#config.connectTimeoutMs;
     this.#config = config;
     this.#rebuild(endpoints, sameTransports);
+    this.#lookUp();
   }
 
   /** Takes a new list of endpoints; connections to those that stay are kept. */
@@ -62,8 +67,19 @@ export class Cluster {
   }
 
   close(): void {
+    this.#resolver?.close();
     for (const endpoint of this.#endpoints.values()) endpoint.drain();
     this.#endpoints.clear();
+  }
+
+  /** Follows the addresses of names, where endpoints have names. */
+  #lookUp(): void {
+    this.#resolver?.close();
+    const { dnsRefreshMs, endpoints } = this.#config;
+    this.#resolver =
+      dnsRefreshMs === undefined
+        ? undefined
+        : new NameResolver(endpoints, dnsRefreshMs, (resolved) => this.setEndpoints(resolved));
   }
 
   #rebuild(configs: readonly EndpointConfig[], keep: boolean): void {

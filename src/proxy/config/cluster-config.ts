@@ -34,6 +34,8 @@ export interface ClusterConfig {
   readonly name: string;
   /** Name under which endpoints are fetched; undefined where they came along. */
   readonly edsName: string | undefined;
+  /** How often the names that stand for addresses are looked up; undefined where there are only addresses. */
+  readonly dnsRefreshMs?: number;
   readonly connectTimeoutMs: number;
   readonly balancer: BalancerKind;
   readonly service: CalledService | undefined;
@@ -60,9 +62,11 @@ export function readCluster(cluster: Cluster): ClusterConfig {
   const discovery = cluster.clusterDiscoveryType;
   if (
     discovery.case !== 'type' ||
-    (discovery.value !== Cluster_DiscoveryType.EDS && discovery.value !== Cluster_DiscoveryType.STATIC)
+    (discovery.value !== Cluster_DiscoveryType.EDS &&
+      discovery.value !== Cluster_DiscoveryType.STATIC &&
+      discovery.value !== Cluster_DiscoveryType.STRICT_DNS)
   )
-    throw new UnsupportedConfig('only clusters of type EDS and STATIC are supported');
+    throw new UnsupportedConfig('only clusters of type EDS, STATIC and STRICT_DNS are supported');
   if (
     cluster.outlierDetection !== undefined ||
     cluster.circuitBreakers !== undefined ||
@@ -75,6 +79,9 @@ export function readCluster(cluster: Cluster): ClusterConfig {
   return {
     name: cluster.name,
     edsName: eds ? cluster.edsClusterConfig?.serviceName || cluster.name : undefined,
+    ...(discovery.value === Cluster_DiscoveryType.STRICT_DNS
+      ? { dnsRefreshMs: durationMs(cluster.dnsRefreshRate) ?? 5000 } // Envoy's default
+      : {}),
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,
     balancer: balancerOf(cluster.lbPolicy),
     service: findService(cluster.metadata),

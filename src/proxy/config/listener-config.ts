@@ -30,6 +30,7 @@ import {
   type Listener as ListenerMessage,
 } from '../../xds/messages.js';
 import { timeLimitMs } from './duration.js';
+import { readTracing, type OpenSpanSink } from './tracing-config.js';
 
 /** What the running parts of a listener need. */
 export interface ListenerFactory
@@ -39,6 +40,7 @@ export interface ListenerFactory
   createAcceptor(protocols: readonly string[]): TlsAcceptor;
   /** Where lines for that path go. */
   openAccessLog(path: string): (line: string) => void;
+  readonly openSpanSink: OpenSpanSink;
 }
 
 /** @throws UnsupportedConfig */
@@ -142,7 +144,7 @@ function readFilter(
     routes: readRoutes(manager, factory, routeNames),
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
-  return new HttpFilter(readSettings(manager, direction), environment);
+  return new HttpFilter(readSettings(manager, direction, factory), environment);
 }
 
 function readRoutes(
@@ -162,7 +164,11 @@ function readRoutes(
   return () => factory.findRoutes(routeConfigName);
 }
 
-function readSettings(manager: HttpConnectionManager, direction: HttpSettings['direction']): HttpSettings {
+function readSettings(
+  manager: HttpConnectionManager,
+  direction: HttpSettings['direction'],
+  factory: ListenerFactory,
+): HttpSettings {
   const unsupportedUpgrade = manager.upgradeConfigs.find((upgrade) => upgrade.upgradeType !== 'CONNECT');
   if (unsupportedUpgrade !== undefined)
     throw new UnsupportedConfig(`upgrade to ${unsupportedUpgrade.upgradeType} is not supported`);
@@ -180,6 +186,7 @@ function readSettings(manager: HttpConnectionManager, direction: HttpSettings['d
     setClientCert: manager.forwardClientCertDetails === ForwardClientCert.SANITIZE_SET,
     takesConnect: manager.upgradeConfigs.some((upgrade) => upgrade.upgradeType === 'CONNECT'),
     upstreamProtocols: readUpstreamProtocols(manager),
+    tracing: readTracing(manager.tracing, factory.openSpanSink),
   };
 }
 

@@ -11,6 +11,7 @@ import { findHeader, type Headers, type RequestHead, type ResponseHead } from '.
 import type { HttpPool, PoolClient } from './pool.js';
 import type { CompiledRoute, Destination } from './route-table.js';
 import type { Stack } from './stack.js';
+import type { RequestTrace } from './tracing.js';
 import type { DownstreamEvents, DownstreamStream, UpstreamFailure, UpstreamStream } from './streams.js';
 
 /** Request bytes that are held while there is nowhere to send them. */
@@ -35,6 +36,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   /** The other side of the upstream connection, once there is one. */
   peer: Party | undefined;
   timer: NodeJS.Timeout | undefined;
+  trace: RequestTrace | undefined;
 
   // ---- what happened
   response: ResponseHead | undefined;

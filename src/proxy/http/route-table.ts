@@ -59,6 +59,10 @@ export interface CompiledRoute {
   readonly name: string;
   readonly matches: RequestPredicate;
   readonly action: ForwardAction | RedirectTo;
+  /** Name of its spans; empty: none of its own. */
+  readonly operation: string;
+  /** Whether the server's span gets that name too. */
+  readonly propagatesOperation: boolean;
   /** The object that wrote the route. */
   readonly provenance: Provenance | undefined;
 }
@@ -162,11 +166,15 @@ function changesOf(scope: RouteConfiguration | VirtualHost | Route, outer: Scope
 
 function compileRoute(route: Route, outer: ScopeChanges): CompiledRoute {
   if (route.match === undefined) throw new UnsupportedConfig(`route ${route.name} has no match`);
+  if (route.tracing !== undefined) throw new UnsupportedConfig('tracing settings of routes are not supported');
   const { request, response } = changesOf(route, outer);
+  const operation = route.decorator?.operation ?? '';
   return {
     name: route.name,
     matches: compileMatch(route.match),
     action: compileAction(route, request, response),
+    operation,
+    propagatesOperation: operation !== '' && route.decorator?.propagate !== false,
     provenance: findProvenance(route.metadata),
   };
 }

@@ -11,6 +11,7 @@ import { requestId } from './layers/request-id.js';
 import { changeHeaders } from './layers/change-headers.js';
 import { rewrite } from './layers/rewrite.js';
 import { timeOut } from './layers/time-out.js';
+import { trace } from './layers/trace.js';
 import type { HttpSettings } from './environment.js';
 import type { ResponseHead } from './message.js';
 
@@ -48,6 +49,7 @@ export function createStack(settings: HttpSettings): Stack {
     redirect, //                                                 answers itself: nothing below is needed
     rewrite, //                                                  after matching, which sees the request as it came
     changeHeaders,
+    settings.tracing === undefined ? undefined : trace(settings.tracing), // no route takes away what the next span needs
     timeOut, //                                                  runs while everything below works
     forward, //                                                  balance, connect, send
   ];
