@@ -111,8 +111,8 @@ ${fieldTable(meshConfigSchema)}
 
 - A request for a host that is no service of the mesh is answered 404 with flag NR: sending it on to the outside (Istio's
   \`ALLOW_ANY\`) is not here yet.
-- Without \`retries\` a request is tried once; Istio tries twice more where the connection failed. A request that is safe to
-  repeat and met an idle connection that had just been closed is repeated, as RFC 9110 section 9.2.2 allows.
+- \`retries\` and copies (\`mirror\`, \`mirrors\`) reach the proxies as Istio sends them, Istio's default of two retries
+  included, but this proxy does not act on them yet: a request is tried once. A request that is safe to repeat and met an idle connection that had just been closed is repeated, as RFC 9110 section 9.2.2 allows.
 - Ports of protocol \`http2\` and \`grpc\` are carried as opaque bytes over mTLS, with TCP metrics; routes for them are named in an
   info diagnostic. \`Upgrade\` (WebSocket) is not passed on: the application answers as if it had not been asked.
 - There is no redirection yet: applications reach the mesh at the addresses in their environment, see [mesh.yaml](mesh-yaml.md).

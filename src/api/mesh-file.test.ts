@@ -10,6 +10,21 @@ const refusals = (text: string) => meshFileRefusalsOf(services(text)).map((said)
 
 const everything = `
 meshConfig:
+  connectTimeout: 5s
+  tcpKeepalive: {time: 60s}
+  defaultTrafficPolicy:
+    connectionPool:
+      tcp: {maxConnections: 1, connectTimeout: 1s, tcpKeepalive: {time: 1s}, maxConnectionDuration: 1s, idleTimeout: 1s}
+      http: {http1MaxPendingRequests: 1, http2MaxRequests: 1, maxRequestsPerConnection: 1, maxRetries: 1, idleTimeout: 1s}
+    outlierDetection:
+      consecutive5xxErrors: 1
+      consecutiveGatewayErrors: 1
+      splitExternalLocalOriginErrors: true
+      consecutiveLocalOriginFailures: 1
+      interval: 1s
+      baseEjectionTime: 1s
+      maxEjectionPercent: 1
+      minHealthPercent: 1
   trustDomain: example.org
   rootNamespace: mesh
   accessLogFile: log/access.log
@@ -26,6 +41,7 @@ meshConfig:
         a: {literal: {value: x}}
         b: {header: {name: x-b, defaultValue: y}}
         c: {environment: {name: C, defaultValue: z}}
+  defaultHttpRetryPolicy: {attempts: 1, perTryTimeout: 1s, retryOn: 5xx, retryRemoteLocalities: false, retryIgnorePreviousHosts: true, backoff: 5ms}
 certificates: {workloadLifetime: 5s}
 control: {httpPort: 0, xdsPort: 15010, xdsTlsPort: 15012}
 services:
@@ -79,6 +95,7 @@ describe('mesh.yaml', () => {
         accessLogEncoding: 'TEXT',
         accessLogFormat: '',
         enableTracing: true,
+        connectTimeout: '10s',
       },
       certificates: { workloadLifetime: '24h' },
       control: { xdsPort: 0, xdsTlsPort: 0 },

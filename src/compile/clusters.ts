@@ -15,16 +15,15 @@ import {
 import { memoize } from '../util/memoize.js';
 import type { SubsetSpec, TrafficPolicy } from '../api/destination-rule.js';
 import type { DestinationRule } from '../api/kinds.js';
-import { effectiveDestinationRule, findSource, policyOf } from './destination-rules.js';
-import { durationOf, fromAds, socketAddress, typed } from './messages.js';
+import type { MeshConfig } from '../api/mesh-config.js';
+import { connectionFields } from './cluster-policies.js';
+import { effectiveDestinationRule, findSource, inboundPolicy, policyOf } from './destination-rules.js';
+import { fromAds, socketAddress, typed } from './messages.js';
 import { connectListenerName, inboundClusterName, outboundClusterName, serverNameIndication } from './names.js';
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import { upstreamTls } from './tls-contexts.js';
 import { workloadSummary } from './workload-summary.js';
-
-/** Istio's default for opening a connection. */
-const connectTimeout = durationOf(10_000);
 
 export interface OutboundClusters {
   readonly clusters: readonly Cluster[];
@@ -39,8 +38,19 @@ export function compileOutboundClusters(snapshot: Snapshot, service: Service, na
   const endpoints: ClusterLoadAssignment[] = [];
   for (const port of service.ports)
     for (const subset of subsets) {
+      const policy = policyOf(rule, subset, port.port, snapshot.meshConfig.defaultTrafficPolicy);
       clusters.push(
-        compileCluster(service, port, subset, policyOf(rule, subset).loadBalancer, findSource(rule, subset)),
+        compileCluster(
+          snapshot.meshConfig,
+          service,
+          port,
+          subset,
+          policy.loadBalancer,
+          policy.connectionPool,
+          policy.outlierDetection,
+          policy.retryBudget,
+          findSource(rule, subset),
+        ),
       );
       endpoints.push(compileEndpoints(snapshot, service, port, subset));
     }
@@ -49,10 +59,14 @@ export function compileOutboundClusters(snapshot: Snapshot, service: Service, na
 
 const compileCluster = memoize(
   (
+    meshConfig: MeshConfig,
     service: Service,
     port: ServicePort,
     subset: SubsetSpec | undefined,
     loadBalancer: TrafficPolicy['loadBalancer'],
+    connectionPool: TrafficPolicy['connectionPool'],
+    outlierDetection: TrafficPolicy['outlierDetection'],
+    retryBudget: TrafficPolicy['retryBudget'],
     source: DestinationRule | undefined,
   ): Cluster => {
     const name = outboundClusterName(port.port, subset?.name ?? '', service.host);
@@ -64,7 +78,7 @@ const compileCluster = memoize(
       name,
       clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
       edsClusterConfig: { edsConfig: fromAds(), serviceName: name },
-      connectTimeout,
+      ...connectionFields(meshConfig, { connectionPool, outlierDetection, retryBudget }),
       lbPolicy: lbPolicyOf(loadBalancer),
       transportSocketMatches: transportSocketMatches(service, port, subset),
       metadata: {
@@ -157,39 +171,59 @@ function endpointOf(snapshot: Snapshot, workload: Workload, port: number) {
   ];
 }
 
-/** The application behind a workload's own proxy, for one port. */
-export const compileInboundCluster = memoize((workload: Workload, service: Service, port: number): Cluster => {
-  const place = workload.ports.find((candidate) => candidate.port === port);
-  const name = inboundClusterName(port);
-  return create(ClusterSchema, {
-    name,
-    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
-    connectTimeout,
-    lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
-    loadAssignment: {
-      clusterName: name,
-      endpoints:
-        place === undefined
-          ? []
-          : [
-              {
-                lbEndpoints: [
-                  {
-                    hostIdentifier: {
-                      case: 'endpoint',
-                      value: { address: socketAddress(place.app.address, place.app.port) },
+/** The application behind a workload's own proxy, for one port; the limits are those of the service's own rule. */
+export function compileInboundCluster(snapshot: Snapshot, workload: Workload, service: Service, port: number): Cluster {
+  const { connectionPool, retryBudget, source } = inboundPolicy(snapshot, service, port);
+  return inboundCluster(snapshot.meshConfig, workload, service, port, connectionPool, retryBudget, source);
+}
+
+const inboundCluster = memoize(
+  (
+    meshConfig: MeshConfig,
+    workload: Workload,
+    service: Service,
+    port: number,
+    connectionPool: TrafficPolicy['connectionPool'],
+    retryBudget: TrafficPolicy['retryBudget'],
+    source: DestinationRule | undefined,
+  ): Cluster => {
+    const place = workload.ports.find((candidate) => candidate.port === port);
+    const name = inboundClusterName(port);
+    return create(ClusterSchema, {
+      name,
+      clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+      ...connectionFields(meshConfig, { connectionPool, retryBudget }),
+      lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+      loadAssignment: {
+        clusterName: name,
+        endpoints:
+          place === undefined
+            ? []
+            : [
+                {
+                  lbEndpoints: [
+                    {
+                      hostIdentifier: {
+                        case: 'endpoint',
+                        value: { address: socketAddress(place.app.address, place.app.port) },
+                      },
                     },
-                  },
-                ],
-              },
-            ],
-    },
-    metadata: { filterMetadata: { istio: serviceMetadata(service, undefined) } },
-  });
-});
+                  ],
+                },
+              ],
+      },
+      metadata: {
+        filterMetadata: {
+          ...(source === undefined ? {} : provenance(source, 'spec').filterMetadata),
+          istio: serviceMetadata(service, undefined),
+        },
+      },
+    });
+  },
+);
 
 /** Leads a CONNECT to the listener inside the proxy that stands for the port of the service. */
-export const compileConnectCluster = memoize((service: Service, port: ServicePort): Cluster => {
+export const compileConnectCluster = memoize((meshConfig: MeshConfig, service: Service, port: ServicePort): Cluster => {
   const name = connectListenerName(service.host, port.port);
   const address = {
     address: {
@@ -200,7 +234,7 @@ export const compileConnectCluster = memoize((service: Service, port: ServicePor
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
-    connectTimeout,
+    ...connectionFields(meshConfig, {}),
     loadAssignment: {
       clusterName: name,
       endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address } } }] }],

@@ -1,6 +1,7 @@
 // Compiles a snapshot into what one workload's proxy receives. Pure: no clock, no I/O; the same snapshot gives the same
 // bytes. What several proxies share (everything outbound of a namespace) is compiled once and is the same object for all.
 import type { MeshConfig } from '../api/mesh-config.js';
+import type { Service, ServicePort } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
@@ -12,7 +13,9 @@ import {
   compileInboundListener,
   compileOutboundHttpListener,
   compileUpstreamListener,
+  type TcpTimes,
 } from './listeners.js';
+import { effectiveDestinationRule, policyOf } from './destination-rules.js';
 import type { Omission } from './provenance.js';
 import { compileRouteConfigurations } from './route-configurations.js';
 import { compileCollectorClusters, tracedWorkload, type TracedWorkload } from './tracing.js';
@@ -33,7 +36,7 @@ export function compileWorkload(snapshot: Snapshot, workload: Workload): Compile
       cluster: union(outbound.clusters, inbound.clusters, collectorClusters(snapshot.meshConfig)),
       endpoints: outbound.endpoints,
       listener: union(
-        connectListeners(snapshot, tracedWorkload(snapshot.meshConfig, workload)),
+        connectListeners(snapshot, workload.namespace, tracedWorkload(snapshot.meshConfig, workload)),
         inbound.listeners,
         upstreamListeners(snapshot, workload),
       ),
@@ -65,7 +68,7 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
     const compiled = compileOutboundClusters(snapshot, service, client.namespace);
     clusters.push(...compiled.clusters);
     endpoints.push(...compiled.endpoints);
-    for (const port of service.ports) clusters.push(compileConnectCluster(service, port));
+    for (const port of service.ports) clusters.push(compileConnectCluster(snapshot.meshConfig, service, port));
   }
   const { configurations, omissions } = compileRouteConfigurations(snapshot, client);
   return {
@@ -82,11 +85,12 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
   };
 });
 
-const connectListeners = memoize((snapshot: Snapshot, traced: TracedWorkload | undefined) =>
+const connectListeners = memoize((snapshot: Snapshot, namespace: string, traced: TracedWorkload | undefined) =>
   encodeAll(
     snapshot.services.all.flatMap((service) =>
       service.ports.map((port) => {
-        const listener = connectListener(snapshot.meshConfig, service, port, traced);
+        const times = tcpTimes(snapshot, service, port, namespace);
+        const listener = connectListener(snapshot.meshConfig, service, port, times, traced);
         return encodeResource('listener', listener.name, listener);
       }),
     ),
@@ -107,7 +111,7 @@ const compileInbound = memoize((snapshot: Snapshot, workload: Workload) => {
   return {
     clusters: encodeAll(
       places.map((place) => {
-        const cluster = compileInboundCluster(workload, service!, place.port);
+        const cluster = compileInboundCluster(snapshot, workload, service!, place.port);
         return encodeResource('cluster', cluster.name, cluster);
       }),
     ),
@@ -129,9 +133,15 @@ function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet 
     const port = service?.ports.find((candidate) => candidate.port === upstream.port);
     if (service === undefined || port === undefined) continue;
     const authority = service.namespace === workload.namespace ? service.name : `${service.name}.${service.namespace}`;
-    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, traced));
+    const times = tcpTimes(snapshot, service, port, workload.namespace);
+    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, times, traced));
   }
   return encodeAll(listeners.map((listener) => encodeResource('listener', listener.name, listener)));
+}
+
+function tcpTimes(snapshot: Snapshot, service: Service, port: ServicePort, namespace: string): TcpTimes {
+  const rule = effectiveDestinationRule(snapshot, service, namespace);
+  return policyOf(rule, undefined, port.port, snapshot.meshConfig.defaultTrafficPolicy).connectionPool?.tcp;
 }
 
 function encodeAll(resources: readonly VersionedResource[]): ResourceSet {

@@ -2,7 +2,8 @@
 // silently elsewhere, parts without effect. Computed from the snapshot with the same functions that compile it.
 import type { Diagnostic, DiagnosticCode, Severity } from '../api/diagnostic.js';
 import { objectKey, type MeshObject } from '../api/object.js';
-import type { RouteDestination } from '../api/virtual-service.js';
+import type { HttpRouteRule, RouteDestination } from '../api/virtual-service.js';
+import type { TrafficPolicy } from '../api/destination-rule.js';
 import { closestWord } from '../util/closest.js';
 import { hostMatches, resolveHost } from '../model/host.js';
 import { mayCarryHttp, type Service } from '../model/service.js';
@@ -11,6 +12,7 @@ import { matchesLabels, type Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
 import { effectiveDestinationRule } from './destination-rules.js';
 import { effectiveMode } from './peer-authentication.js';
+import { findIdleRouteParts } from './route-findings.js';
 import { hostsOf } from './virtual-services.js';
 
 /** Every finding about the objects of a snapshot. */
@@ -18,9 +20,11 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findHostConflicts(snapshot),
   ...findUnknownDestinations(snapshot),
   ...findIdleDestinationRules(snapshot),
+  ...findIdlePortSettings(snapshot),
   ...findIdlePeerAuthentications(snapshot),
   ...findIncompleteHosts(snapshot),
   ...findRoutesForBytes(snapshot),
+  ...findIdleParts(snapshot),
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
 ]);
@@ -56,14 +60,23 @@ function findHostConflicts(snapshot: Snapshot): Diagnostic[] {
 function findUnknownDestinations(snapshot: Snapshot): Diagnostic[] {
   return snapshot.virtualServices.flatMap((virtualService) =>
     (virtualService.spec.http ?? []).flatMap((rule, i) =>
-      (rule.route ?? []).flatMap(({ destination }, j) => {
+      destinationsOf(rule).flatMap(([path, destination]) => {
         const problem = whyUnknown(snapshot, destination, virtualService.namespace);
         return problem === undefined
           ? []
-          : [finding('warning', 'IST0101', virtualService, `spec.http[${i}].route[${j}].destination`, problem)];
+          : [finding('warning', 'IST0101', virtualService, `spec.http[${i}].${path}`, problem)];
       }),
     ),
   );
+}
+
+/** Everything that a rule sends to, copies included, with its path in the rule. */
+function destinationsOf(rule: HttpRouteRule): [path: string, destination: RouteDestination][] {
+  return [
+    ...(rule.route ?? []).map(({ destination }, i) => [`route[${i}].destination`, destination] as const),
+    ...(rule.mirror === undefined ? [] : [['mirror', rule.mirror] as const]),
+    ...(rule.mirrors ?? []).map(({ destination }, i) => [`mirrors[${i}].destination`, destination] as const),
+  ].map(([path, destination]) => [path, destination]);
 }
 
 function whyUnknown(snapshot: Snapshot, destination: RouteDestination, namespace: string): string | undefined {
@@ -120,6 +133,30 @@ function findIdleDestinationRules(snapshot: Snapshot): Diagnostic[] {
               `no workload of ${host} has the labels of subset ${subset.name} (${formatLabels(subset.labels ?? {})}); requests to it are answered with 503`,
             ),
           ],
+    );
+  });
+}
+
+/** Settings for a port that no service of the host has. */
+function findIdlePortSettings(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.destinationRules.flatMap((rule) => {
+    const host = resolveHost(rule.spec.host, rule.namespace);
+    const services = snapshot.services.all.filter((service) => hostMatches(host, service.host));
+    const ports = new Set(services.flatMap((service) => service.ports.map(({ port }) => port)));
+    if (ports.size === 0) return []; // said of the host
+    const policies: [string, TrafficPolicy | undefined][] = [
+      ['spec.trafficPolicy', rule.spec.trafficPolicy],
+      ...(rule.spec.subsets ?? []).map(({ trafficPolicy }, i): [string, TrafficPolicy | undefined] => [
+        `spec.subsets[${i}].trafficPolicy`,
+        trafficPolicy,
+      ]),
+    ];
+    return policies.flatMap(([path, policy]) =>
+      (policy?.portLevelSettings ?? []).flatMap(({ port }, i) => {
+        if (ports.has(port.number)) return [];
+        const message = `${host} has no port ${port.number}, only ${[...ports].join(', ')}, so these settings have no effect`;
+        return [finding('warning', 'IST0101', rule, `${path}.portLevelSettings[${i}].port.number`, message)];
+      }),
     );
   });
 }
@@ -184,6 +221,15 @@ function findRoutesForBytes(snapshot: Snapshot): Diagnostic[] {
       const message = `no port of ${host} carries HTTP/1, so its HTTP rules have no effect`;
       return [finding('warning', 'LAT0007', virtualService, `spec.hosts[${i}]`, message)];
     }),
+  );
+}
+
+/** Rules and settings that can never have an effect. */
+function findIdleParts(snapshot: Snapshot): Diagnostic[] {
+  return snapshot.virtualServices.flatMap((virtualService) =>
+    findIdleRouteParts(virtualService).map(({ severity, code, path, message }) =>
+      finding(severity, code, virtualService, path, message),
+    ),
   );
 }
 

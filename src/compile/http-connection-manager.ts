@@ -12,6 +12,8 @@ import {
 } from '../xds/messages.js';
 import { compileAccessLogs } from './access-logs.js';
 import { durationOf, fromAds, typed } from './messages.js';
+import { inboundRetries } from './retries.js';
+import { routeFilters } from './route-filters.js';
 import { meshAlpn } from './tls-contexts.js';
 import { compileTracing, type TracedWorkload } from './tracing.js';
 
@@ -38,6 +40,9 @@ const alpn = {
     }),
   },
 };
+
+/** Istio lets WebSockets through everywhere. */
+const websocket = { upgradeType: 'websocket' };
 
 /** What is the same for every HTTP listener. Limits are on by default: a peer is never trusted to be polite. */
 function common(meshConfig: MeshConfig, statPrefix: string, traced: TracedWorkload | undefined): ManagerInit {
@@ -79,9 +84,9 @@ export function outboundHttpFilter(
   return filter({
     ...common(meshConfig, `outbound_${routes}`, traced),
     routeSpecifier: { case: 'rds', value: { configSource: fromAds(), routeConfigName: routes } },
-    httpFilters: [alpn, router],
+    httpFilters: [alpn, ...routeFilters, router],
     forwardClientCertDetails: ForwardClientCert.SANITIZE,
-    upgradeConfigs: connect ? [{ upgradeType: 'CONNECT' }] : [],
+    upgradeConfigs: connect ? [websocket, { upgradeType: 'CONNECT' }] : [websocket],
     earlyHeaderMutationExtensions: authority === undefined ? [] : [overwriteAuthority(authority)],
   });
 }
@@ -134,7 +139,11 @@ export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster,
                 decorator: { operation: `${host}:${port}/*` },
                 action: {
                   case: 'route',
-                  value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: durationOf(0) },
+                  value: {
+                    clusterSpecifier: { case: 'cluster', value: cluster },
+                    timeout: durationOf(0),
+                    retryPolicy: inboundRetries(),
+                  },
                 },
               },
             ],
@@ -142,7 +151,8 @@ export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster,
         ],
       },
     },
-    httpFilters: [router],
+    httpFilters: [...routeFilters, router],
+    upgradeConfigs: [websocket],
     // Set, not appended: what stood there before came from further away than the certificate vouches for.
     forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,
     setCurrentClientCertDetails: { subject: true, uri: true },

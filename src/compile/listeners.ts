@@ -1,6 +1,7 @@
 // Listeners: what a workload's proxy takes from its application (outbound) and from the mesh (inbound).
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { Duration } from '@bufbuild/protobuf/wkt';
+import type { ConnectionPool } from '../api/connection-policy.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import type { Address, Workload, WorkloadPort } from '../model/workload.js';
 import type { Protocol, Service, ServicePort } from '../model/service.js';
@@ -24,6 +25,8 @@ import {
   outboundClusterName,
   serviceRoutesName,
 } from './names.js';
+import { inboundPolicy } from './destination-rules.js';
+import { parseDurationMs } from '../util/duration.js';
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import { downstreamTls, meshAlpn } from './tls-contexts.js';
@@ -69,16 +72,19 @@ export function compileUpstreamListener(
   port: ServicePort,
   listen: Address,
   authority: string,
+  tcp: TcpTimes,
   traced: TracedWorkload | undefined,
 ): Listener {
   return create(ListenerSchema, {
     name: listenerName(listen.address, listen.port),
     address: socketAddress(listen.address, listen.port),
-    ...serviceListener(meshConfig, service, port, {
-      routes: serviceRoutesName(service.host, port.port),
-      authority,
-      traced,
-    }),
+    ...serviceListener(
+      meshConfig,
+      service,
+      port,
+      { routes: serviceRoutesName(service.host, port.port), authority, traced },
+      tcp,
+    ),
   });
 }
 
@@ -87,12 +93,13 @@ export function compileConnectListener(
   meshConfig: MeshConfig,
   service: Service,
   port: ServicePort,
+  tcp: TcpTimes,
   traced: TracedWorkload | undefined,
 ): Listener {
   return create(ListenerSchema, {
     name: connectListenerName(service.host, port.port),
     listenerSpecifier: { case: 'internalListener', value: {} },
-    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port), traced }),
+    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port), traced }, tcp),
   });
 }
 
@@ -101,8 +108,9 @@ function serviceListener(
   service: Service,
   port: ServicePort,
   http: OutboundHttp,
+  tcp: TcpTimes,
 ): ListenerInit {
-  const bytes = tcpFilter(meshConfig, outboundClusterName(port.port, '', service.host));
+  const bytes = tcpFilter(meshConfig, outboundClusterName(port.port, '', service.host), tcp);
   const requests = outboundHttpFilter(meshConfig, http);
   return {
     trafficDirection: TrafficDirection.OUTBOUND,
@@ -126,7 +134,9 @@ export function compileInboundListener(
     cluster,
     traced: tracedWorkload(snapshot.meshConfig, workload),
   });
-  const bytes = tcpFilter(snapshot.meshConfig, cluster);
+  const service = snapshot.services.byHost.get(workload.serviceHost);
+  const pool = service && inboundPolicy(snapshot, service, place.port).connectionPool;
+  const bytes = tcpFilter(snapshot.meshConfig, cluster, pool?.tcp);
   const chains: ChainInit[] = [];
   if (mode !== 'DISABLE') {
     // Beside plaintext only handshakes of the mesh are ended here: the application may have a TLS of its own.
@@ -182,7 +192,10 @@ function inspection(inspectors: NonNullable<ListenerInit['listenerFilters']>, ti
   return { listenerFilters: inspectors, listenerFiltersTimeout: timeout, continueOnListenerFiltersTimeout: true };
 }
 
-function tcpFilter(meshConfig: MeshConfig, cluster: string): Filter {
+/** What a DestinationRule says of connections of bytes. */
+export type TcpTimes = ConnectionPool['tcp'];
+
+function tcpFilter(meshConfig: MeshConfig, cluster: string, tcp: TcpTimes): Filter {
   return {
     name: 'envoy.filters.network.tcp_proxy',
     configType: {
@@ -190,7 +203,10 @@ function tcpFilter(meshConfig: MeshConfig, cluster: string): Filter {
       value: typed(TcpProxySchema, {
         statPrefix: cluster,
         clusterSpecifier: { case: 'cluster', value: cluster },
-        idleTimeout: durationOf(3_600_000),
+        idleTimeout: durationOf(parseDurationMs(tcp?.idleTimeout ?? '1h')!),
+        ...(tcp?.maxConnectionDuration === undefined
+          ? {}
+          : { maxDownstreamConnectionDuration: durationOf(parseDurationMs(tcp.maxConnectionDuration)!) }),
         accessLog: compileAccessLogs(meshConfig),
       }),
     },

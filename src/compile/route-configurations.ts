@@ -1,9 +1,10 @@
 // Route configurations: one for the listener that serves every host, one for each port of each service.
 import { create } from '@bufbuild/protobuf';
 import type { VirtualService } from '../api/kinds.js';
+import type { RetryPolicySpec } from '../api/retry-policy.js';
 import { callableNames } from '../model/host.js';
 import { mayCarryHttp, type Service, type ServicePort } from '../model/service.js';
-import type { ServiceIndex, Snapshot } from '../model/snapshot.js';
+import type { Snapshot } from '../model/snapshot.js';
 import { memoize } from '../util/memoize.js';
 import {
   RouteConfigurationSchema,
@@ -14,7 +15,7 @@ import {
   type VirtualHost,
 } from '../xds/messages.js';
 import { durationOf } from './messages.js';
-import { connectListenerName, httpProxyRoutes, outboundClusterName, serviceRoutesName } from './names.js';
+import { connectListenerName, httpProxyRoutes, serviceRoutesName } from './names.js';
 import type { Omission } from './provenance.js';
 import { compileHttpRoutes, defaultRoute, type CompiledRoutes } from './routes.js';
 import { appliesInMesh, hostsOf, owningVirtualService, type Client } from './virtual-services.js';
@@ -27,6 +28,9 @@ export interface CompiledRouteConfigurations {
 /** Port under which Istio files hosts that are no service. */
 const portOfForeignHosts = 80;
 
+/** Longest body of a fixed answer, in bytes: what the schema takes. Envoy's own default is 4096. */
+const longestDirectResponse = 1024 * 1024;
+
 /** Everything that decides where requests of `client` go. */
 export function compileRouteConfigurations(snapshot: Snapshot, client: Client): CompiledRouteConfigurations {
   const everyHost: VirtualHost[] = [];
@@ -35,9 +39,7 @@ export function compileRouteConfigurations(snapshot: Snapshot, client: Client): 
   for (const service of snapshot.services.all) {
     const owner = owningVirtualService(snapshot, service.host, client.namespace);
     for (const port of service.ports) {
-      const compiled = mayCarryHttp(port.protocol)
-        ? routesOf(owner, service, port, snapshot.services, client)
-        : bytesOnly;
+      const compiled = mayCarryHttp(port.protocol) ? routesOf(owner, service, port, snapshot, client) : bytesOnly;
       for (const omission of compiled.omissions) omissions.add(omission);
       everyHost.push(virtualHost(service, port, client.namespace, compiled));
       if (mayCarryHttp(port.protocol)) configurations.push(serviceRoutes(service, port, compiled));
@@ -45,7 +47,13 @@ export function compileRouteConfigurations(snapshot: Snapshot, client: Client): 
   }
   const taken = new Set(everyHost.flatMap(({ domains }) => domains));
   everyHost.push(...foreignHosts(snapshot, client, taken));
-  configurations.unshift(create(RouteConfigurationSchema, { name: httpProxyRoutes, virtualHosts: everyHost }));
+  configurations.unshift(
+    create(RouteConfigurationSchema, {
+      name: httpProxyRoutes,
+      virtualHosts: everyHost,
+      maxDirectResponseBodySizeBytes: longestDirectResponse,
+    }),
+  );
   return { configurations, omissions: [...omissions] };
 }
 
@@ -56,25 +64,27 @@ function routesOf(
   owner: VirtualService | undefined,
   service: Service,
   port: ServicePort,
-  services: ServiceIndex,
+  { services, meshConfig }: Snapshot,
   client: Client,
 ): CompiledRoutes {
-  if (owner?.spec.http === undefined) return defaultRoutes(service, port);
-  return ownedRoutes(owner, services, client, port.port);
+  const retries = meshConfig.defaultHttpRetryPolicy;
+  if (owner?.spec.http === undefined) return defaultRoutes(service, port, retries);
+  return ownedRoutes(owner, services, client, port.port, retries);
 }
 
-const defaultRoutes = memoize((service: Service, port: ServicePort): CompiledRoutes => {
-  return {
-    routes: [defaultRoute(outboundClusterName(port.port, '', service.host), service.host, port.port)],
+const defaultRoutes = memoize(
+  (service: Service, port: ServicePort, retries: RetryPolicySpec | undefined): CompiledRoutes => ({
+    routes: [defaultRoute(service.host, port.port, retries)],
     omissions: [],
-  };
-});
+  }),
+);
 
 const ownedRoutes = memoize(compileHttpRoutes);
 
 const serviceRoutes = memoize((service: Service, port: ServicePort, compiled: CompiledRoutes): RouteConfiguration =>
   create(RouteConfigurationSchema, {
     name: serviceRoutesName(service.host, port.port),
+    maxDirectResponseBodySizeBytes: longestDirectResponse,
     virtualHosts: [
       create(VirtualHostSchema, { name: `${service.host}:${port.port}`, domains: ['*'], routes: [...compiled.routes] }),
     ],
@@ -124,7 +134,10 @@ function foreignHosts(snapshot: Snapshot, client: Client, taken: ReadonlySet<str
       for (const host of hostsOf(owner))
         if (!snapshot.services.byHost.has(host) && !taken.has(host) && !hosts.has(host)) hosts.set(host, owner);
   return [...hosts].map(([host, owner]) =>
-    foreignHost(host, ownedRoutes(owner, snapshot.services, client, portOfForeignHosts)),
+    foreignHost(
+      host,
+      ownedRoutes(owner, snapshot.services, client, portOfForeignHosts, snapshot.meshConfig.defaultHttpRetryPolicy),
+    ),
   );
 }
 

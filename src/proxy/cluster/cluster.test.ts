@@ -1,6 +1,7 @@
 // Holds clusters to what changes must keep: connections to endpoints that stay, and requests to those that leave.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { unlimitedConnections } from '../../../test/harness/connections.js';
 import { MemorySocket, settle } from '../../../test/harness/memory-socket.js';
 import { unknownParty } from '../../telemetry/istio-labels.js';
 import type { ClusterConfig, EndpointConfig } from '../config/cluster-config.js';
@@ -33,6 +34,7 @@ const configOf = (changes: Partial<ClusterConfig> = {}): ClusterConfig => ({
   internalListener: undefined,
   endpoints: [],
   transports: [plaintext],
+  ...unlimitedConnections,
   ...changes,
 });
 

@@ -15,6 +15,7 @@ import {
   type LbEndpoint,
   type TransportSocket,
 } from '../../xds/messages.js';
+import { readConnectionConfig, type ConnectionConfig } from './cluster-limits.js';
 import { durationMs } from './duration.js';
 import {
   findProvenance,
@@ -30,7 +31,7 @@ export interface UpstreamTransport {
   readonly protocols: readonly string[];
 }
 
-export interface ClusterConfig {
+export interface ClusterConfig extends ConnectionConfig {
   readonly name: string;
   /** Name under which endpoints are fetched; undefined where they came along. */
   readonly edsName: string | undefined;
@@ -67,12 +68,7 @@ export function readCluster(cluster: Cluster): ClusterConfig {
       discovery.value !== Cluster_DiscoveryType.STRICT_DNS)
   )
     throw new UnsupportedConfig('only clusters of type EDS, STATIC and STRICT_DNS are supported');
-  if (
-    cluster.outlierDetection !== undefined ||
-    cluster.circuitBreakers !== undefined ||
-    cluster.healthChecks.length > 0
-  )
-    throw new UnsupportedConfig('outlier detection, circuit breakers and health checks are not supported');
+  if (cluster.healthChecks.length > 0) throw new UnsupportedConfig('active health checks are not supported');
   const eds = discovery.value === Cluster_DiscoveryType.EDS;
   const listed = cluster.loadAssignment?.endpoints.flatMap((group) => group.lbEndpoints) ?? [];
   const internalListener = listed.map(internalListenerOf).find((name) => name !== undefined);
@@ -83,6 +79,7 @@ export function readCluster(cluster: Cluster): ClusterConfig {
       ? { dnsRefreshMs: durationMs(cluster.dnsRefreshRate) ?? 5000 } // Envoy's default
       : {}),
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,
+    ...readConnectionConfig(cluster),
     balancer: balancerOf(cluster.lbPolicy),
     service: findService(cluster.metadata),
     provenance: findProvenance(cluster.metadata),

@@ -1,5 +1,5 @@
 // Reads listeners from Envoy's messages; what this proxy cannot do is refused by name.
-import { toBinary } from '@bufbuild/protobuf';
+import { toBinary, type DescMessage } from '@bufbuild/protobuf';
 import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
 import { contentHash } from '../../util/hash.js';
 import { compileJsonFormat, compileTextFormat, type Formatter } from '../../telemetry/access-log/format.js';
@@ -12,9 +12,11 @@ import type { ListenerConfig } from '../listener/listener.js';
 import { TcpFilter, type TcpEnvironment } from '../tcp/tcp-filter.js';
 import type { TlsAcceptor } from '../tls/acceptor.js';
 import {
+  CorsSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
   FilterChainSchema,
+  HTTPFaultSchema,
   HeaderMutationSchema,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
   HttpConnectionManagerSchema,
@@ -29,7 +31,8 @@ import {
   type HttpConnectionManager,
   type Listener as ListenerMessage,
 } from '../../xds/messages.js';
-import { timeLimitMs } from './duration.js';
+import { readFault } from './route-filters.js';
+import { durationMs, timeLimitMs } from './duration.js';
 import { readTracing, type OpenSpanSink } from './tracing-config.js';
 
 /** What the running parts of a listener need. */
@@ -133,43 +136,53 @@ function readFilter(
     if (tcp.clusterSpecifier.case !== 'cluster') throw new UnsupportedConfig('a TCP proxy can have one cluster only');
     const environment: TcpEnvironment = { ...factory, accessLogs: readAccessLogs(tcp.accessLog, factory) };
     return new TcpFilter(
-      { direction, cluster: tcp.clusterSpecifier.value, idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000) },
+      {
+        direction,
+        cluster: tcp.clusterSpecifier.value,
+        idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000),
+        maxDurationMs: durationMs(tcp.maxDownstreamConnectionDuration) ?? Infinity,
+      },
       environment,
     );
   }
   const manager = anyUnpack(config, HttpConnectionManagerSchema);
   if (manager === undefined) throw new UnsupportedConfig(`filter ${name} is not supported`);
+  const { routes, fixed } = readRoutes(manager, factory, routeNames);
   const environment: HttpEnvironment = {
     ...factory,
-    routes: readRoutes(manager, factory, routeNames),
+    routes,
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
-  return new HttpFilter(readSettings(manager, direction, factory), environment);
+  return new HttpFilter(readSettings(manager, direction, factory, fixed), environment);
 }
 
 function readRoutes(
   manager: HttpConnectionManager,
   factory: ListenerFactory,
   routeNames: Set<string>,
-): () => RouteTable | undefined {
+): { readonly routes: () => RouteTable | undefined; readonly fixed: RouteTable | undefined } {
   const { routeSpecifier } = manager;
   if (routeSpecifier.case === 'routeConfig') {
     const table = new RouteTable(routeSpecifier.value);
-    return () => table;
+    return { routes: () => table, fixed: table };
   }
   if (routeSpecifier.case !== 'rds')
     throw new UnsupportedConfig(`routes by ${routeSpecifier.case ?? '(nothing)'} are not supported`);
   const { routeConfigName } = routeSpecifier.value;
   routeNames.add(routeConfigName);
-  return () => factory.findRoutes(routeConfigName);
+  return { routes: () => factory.findRoutes(routeConfigName), fixed: undefined };
 }
 
+/** @param routes the routes, where they can never change */
 function readSettings(
   manager: HttpConnectionManager,
   direction: HttpSettings['direction'],
   factory: ListenerFactory,
+  routes: RouteTable | undefined,
 ): HttpSettings {
-  const unsupportedUpgrade = manager.upgradeConfigs.find((upgrade) => upgrade.upgradeType !== 'CONNECT');
+  const unsupportedUpgrade = manager.upgradeConfigs.find(
+    ({ upgradeType, filters }) => !/^(connect|websocket)$/i.test(upgradeType) || filters.length > 0,
+  );
   if (unsupportedUpgrade !== undefined)
     throw new UnsupportedConfig(`upgrade to ${unsupportedUpgrade.upgradeType} is not supported`);
   return {
@@ -184,8 +197,16 @@ function readSettings(
     authority: readAuthority(manager),
     normalizePath: manager.normalizePath === true,
     setClientCert: manager.forwardClientCertDetails === ForwardClientCert.SANITIZE_SET,
-    takesConnect: manager.upgradeConfigs.some((upgrade) => upgrade.upgradeType === 'CONNECT'),
+    upgrades: new Set(
+      manager.upgradeConfigs
+        .filter(({ enabled }) => enabled !== false)
+        .map(({ upgradeType }) => upgradeType.toLowerCase())
+        .filter((type) => type !== 'connect'),
+    ),
+    takesConnect: manager.upgradeConfigs.some(({ upgradeType }) => /^connect$/i.test(upgradeType)),
     upstreamProtocols: readUpstreamProtocols(manager),
+    injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,
+    hasCors: hasFilter(manager, CorsSchema) && routes?.usesCors !== false,
     tracing: readTracing(manager.tracing, factory.openSpanSink),
   };
 }
@@ -209,7 +230,7 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
   let protocols: readonly string[] = [];
   for (const filter of manager.httpFilters) {
     const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
-    if (config !== undefined && anyUnpack(config, RouterSchema) !== undefined) continue;
+    if (config !== undefined && (anyUnpack(config, RouterSchema) !== undefined || isRouteFilter(config))) continue;
     const struct = config === undefined ? undefined : anyUnpack(config, TypedStructSchema);
     if (struct?.typeUrl !== 'type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig')
       throw new UnsupportedConfig(`HTTP filter ${filter.name} is not supported`);
@@ -220,6 +241,20 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
     }
   }
   return protocols;
+}
+
+/** Filters that do what routes say, and nothing of their own. */
+function isRouteFilter(config: Any): boolean {
+  const fault = anyUnpack(config, HTTPFaultSchema);
+  if (fault !== undefined && readFault(fault) !== undefined)
+    throw new UnsupportedConfig('faults of a listener are not supported, only those of routes');
+  return fault !== undefined || anyUnpack(config, CorsSchema) !== undefined;
+}
+
+function hasFilter(manager: HttpConnectionManager, schema: DescMessage): boolean {
+  return manager.httpFilters.some(
+    ({ configType }) => configType.case === 'typedConfig' && anyUnpack(configType.value, schema) !== undefined,
+  );
 }
 
 function readAccessLogs(logs: readonly AccessLog[], factory: ListenerFactory): AccessLogTarget[] {

@@ -17,6 +17,8 @@ export interface TcpSettings {
   readonly cluster: string;
   /** Without a byte in either direction. */
   readonly idleTimeoutMs: number;
+  /** From the beginning of a connection to its end, whatever it carries; Infinity: no limit. */
+  readonly maxDurationMs: number;
 }
 
 export interface TcpEnvironment {
@@ -98,14 +100,23 @@ class TcpConnection implements Handled, AccessRecord, Swept {
       this.#finish(this.#cluster === undefined ? 'NC' : 'UH', unknownParty);
       return;
     }
-    this.#endpoint.active++;
-    this.upstreamHost = this.#endpoint.host;
-    this.#giveUp = this.#endpoint.connect((outcome) => {
+    const { usage, outliers } = this.#cluster!;
+    if (!usage.hasRoomForConnection) {
+      this.#endpoint = undefined;
+      this.#finish('UO', unknownParty);
+      return;
+    }
+    const endpoint = this.#endpoint;
+    endpoint.active++;
+    usage.connections++;
+    this.upstreamHost = endpoint.host;
+    this.#giveUp = endpoint.connect((outcome) => {
       this.#giveUp = undefined;
+      outliers?.record(endpoint, outcome.ok ? 200 : 'failed');
       if (outcome.ok) this.#join(first, outcome.connection);
       else {
         this.upstreamTransportFailureReason = outcome.reason.replace(/\s/g, '_');
-        this.#finish('UF,URX', this.#endpoint!.options.party);
+        this.#finish('UF,URX', endpoint.options.party);
       }
     });
   }
@@ -147,7 +158,10 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   }
 
   onTick(nowMs: number): void {
-    if (nowMs - this.#lastByteMs > this.#settings.idleTimeoutMs) this.destroy();
+    const { idleTimeoutMs, maxDurationMs } = this.#settings;
+    const isOld = nowMs - this.#startMs > maxDurationMs;
+    if (isOld) this.responseFlags = 'DT';
+    if (isOld || nowMs - this.#lastByteMs > idleTimeoutMs) this.destroy();
   }
 
   readonly #onEarlyClose = (): void => {
@@ -200,7 +214,10 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     this.#stopSweeping();
     this.durationMs = performance.now() - this.#startMs;
     this.#series?.add(connectionLayout.closed, 1);
-    if (this.#endpoint !== undefined) this.#endpoint.active--;
+    if (this.#endpoint !== undefined) {
+      this.#endpoint.active--;
+      this.#cluster!.usage.connections--;
+    }
     for (const log of this.#environment.accessLogs) log.write(log.format(this));
     this.#onClose();
   }

@@ -9,6 +9,7 @@ import { BodyDecoder, type BodySink } from './body-decoder.js';
 import {
   formatResponseHead,
   formatTrailers,
+  formatUpgrade,
   HttpSyntaxError,
   parseRequestHead,
   type ConnectionOptions,
@@ -71,6 +72,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   #lingering = false;
   /** Bytes that the caller had not taken at the last tick, once nothing but the rest of an answer is to be sent. */
   #leftToSend = 0;
+  /** Whether it has switched protocols and carries bytes that are not ours to read. */
+  #isTunnel = false;
   #callerEnded = false;
   #closed = false;
   #lastActivityMs = performance.now();
@@ -112,7 +115,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   /** Whether no request is under way. */
   get isIdle(): boolean {
-    return this.#exchange === undefined && this.#held === undefined;
+    return this.#exchange === undefined && this.#held === undefined && !this.#isTunnel;
   }
 
   destroy(): void {
@@ -131,7 +134,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   /** Uses held bytes as far as possible. */
   #read(): void {
     try {
-      while (this.#held !== undefined && !this.#closed && !this.#lingering) {
+      while (this.#held !== undefined && !this.#closed && !this.#lingering && !this.#isTunnel) {
         const before = this.#held;
         const used = this.#requestDone ? this.#readHead(before) : this.#decoder.feed(before, 0, this);
         if (this.#held !== before) return; // a tunnel took the rest, or the connection was reset
@@ -308,6 +311,21 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#exchange = undefined;
     this.#detach();
     return { socket: this.#socket, first: first === undefined || first.length === 0 ? undefined : first };
+  }
+
+  switchProtocols(head: ResponseHead): Tunnel {
+    this.#outbox.text(formatResponseHead(head, formatUpgrade(head.upgrade!)));
+    this.#outbox.flush();
+    const first = this.#held;
+    this.#held = undefined;
+    this.#exchange = undefined;
+    this.#isTunnel = true;
+    this.#socket.pause();
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('end', this.#onEnd);
+    this.#socket.off('drain', this.#onDrain);
+    this.#stopSweeping(); // who joins it to another connection bounds its idleness
+    return { socket: this.#socket, first };
   }
 
   #finishResponse(): void {
