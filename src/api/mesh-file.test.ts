@@ -30,7 +30,17 @@ meshConfig:
   accessLogFile: log/access.log
   accessLogEncoding: JSON
   accessLogFormat: '{"path": "%REQ(:PATH)%", "code": "%RESPONSE_CODE%"}'
-  defaultConfig: {}
+  enableTracing: true
+  defaultConfig:
+    tracing:
+      zipkin: {address: "127.0.0.1:9411"}
+      sampling: 50
+      maxPathTagLength: 128
+      enableIstioTags: false
+      customTags:
+        a: {literal: {value: x}}
+        b: {header: {name: x-b, defaultValue: y}}
+        c: {environment: {name: C, defaultValue: z}}
   defaultHttpRetryPolicy: {attempts: 1, perTryTimeout: 1s, retryOn: 5xx, retryRemoteLocalities: false, retryIgnorePreviousHosts: true, backoff: 5ms}
 certificates: {workloadLifetime: 5s}
 control: {httpPort: 0, xdsPort: 15010, xdsTlsPort: 15012}
@@ -84,6 +94,7 @@ describe('mesh.yaml', () => {
         accessLogFile: '',
         accessLogEncoding: 'TEXT',
         accessLogFormat: '',
+        enableTracing: true,
         connectTimeout: '10s',
       },
       certificates: { workloadLifetime: '24h' },

@@ -1,11 +1,12 @@
 // Compiles a snapshot into what one workload's proxy receives. Pure: no clock, no I/O; the same snapshot gives the same
 // bytes. What several proxies share (everything outbound of a namespace) is compiled once and is the same object for all.
+import type { MeshConfig } from '../api/mesh-config.js';
 import type { Service, ServicePort } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Workload } from '../model/workload.js';
 import { visibleServices } from '../model/visible-services.js';
 import { memoize } from '../util/memoize.js';
-import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration } from '../xds/messages.js';
+import type { Cluster, ClusterLoadAssignment, RouteConfiguration } from '../xds/messages.js';
 import { encodeResource, type Resources, type ResourceSet, type VersionedResource } from '../xds/resources.js';
 import { compileConnectCluster, compileInboundCluster, compileOutboundClusters } from './clusters.js';
 import {
@@ -18,6 +19,7 @@ import {
 import { effectiveDestinationRule, policyOf } from './destination-rules.js';
 import type { Omission } from './provenance.js';
 import { compileRouteConfigurations } from './route-configurations.js';
+import { compileCollectorClusters, tracedWorkload, type TracedWorkload } from './tracing.js';
 import type { Client } from './virtual-services.js';
 
 export interface Compiled {
@@ -32,9 +34,13 @@ export function compileWorkload(snapshot: Snapshot, workload: Workload): Compile
   const inbound = compileInbound(snapshot, workload);
   return {
     resources: {
-      cluster: union(outbound.clusters, inbound.clusters),
+      cluster: union(outbound.clusters, inbound.clusters, collectorClusters(snapshot.meshConfig)),
       endpoints: outbound.endpoints,
-      listener: union(outbound.connectListeners, inbound.listeners, upstreamListeners(snapshot, workload)),
+      listener: union(
+        connectListeners(snapshot, workload.namespace, tracedWorkload(snapshot.meshConfig, workload)),
+        inbound.listeners,
+        upstreamListeners(snapshot, workload),
+      ),
       routes: outbound.routes,
     },
     omissions: outbound.omissions,
@@ -59,26 +65,17 @@ const usesSourceLabels = memoize((snapshot: Snapshot): boolean =>
 const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
   const clusters: Cluster[] = [];
   const endpoints: ClusterLoadAssignment[] = [];
-  const connectListeners: Listener[] = [];
   for (const service of visibleServices(snapshot.services, client.namespace).all) {
     const compiled = compileOutboundClusters(snapshot, service, client.namespace);
     clusters.push(...compiled.clusters);
     endpoints.push(...compiled.endpoints);
-    for (const port of service.ports) {
-      clusters.push(compileConnectCluster(snapshot.meshConfig, service, port));
-      connectListeners.push(
-        connectListener(snapshot.meshConfig, service, port, tcpTimes(snapshot, service, port, client.namespace)),
-      );
-    }
+    for (const port of service.ports) clusters.push(compileConnectCluster(snapshot.meshConfig, service, port));
   }
   const { configurations, omissions } = compileRouteConfigurations(snapshot, client);
   return {
     clusters: encodeAll(clusters.map((cluster) => encodeResource('cluster', cluster.name, cluster))),
     endpoints: encodeAll(
       endpoints.map((assignment) => encodeResource('endpoints', assignment.clusterName, assignment)),
-    ),
-    connectListeners: encodeAll(
-      connectListeners.map((listener) => encodeResource('listener', listener.name, listener)),
     ),
     routes: encodeAll(
       configurations.map((configuration: RouteConfiguration) =>
@@ -88,6 +85,22 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
     omissions,
   };
 });
+
+const connectListeners = memoize((snapshot: Snapshot, namespace: string, traced: TracedWorkload | undefined) =>
+  encodeAll(
+    visibleServices(snapshot.services, namespace).all.flatMap((service) =>
+      service.ports.map((port) => {
+        const times = tcpTimes(snapshot, service, port, namespace);
+        const listener = connectListener(snapshot.meshConfig, service, port, times, traced);
+        return encodeResource('listener', listener.name, listener);
+      }),
+    ),
+  ),
+);
+
+const collectorClusters = memoize((meshConfig: MeshConfig) =>
+  encodeAll(compileCollectorClusters(meshConfig).map((cluster) => encodeResource('cluster', cluster.name, cluster))),
+);
 
 const connectListener = memoize(compileConnectListener);
 const upstreamListener = memoize(compileUpstreamListener);
@@ -114,7 +127,8 @@ const compileInbound = memoize((snapshot: Snapshot, workload: Workload) => {
 });
 
 function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet {
-  const listeners = [outboundHttpListener(snapshot.meshConfig, workload.outboundHttp)];
+  const traced = tracedWorkload(snapshot.meshConfig, workload);
+  const listeners = [outboundHttpListener(snapshot.meshConfig, workload.outboundHttp, traced)];
   const { byHost } = visibleServices(snapshot.services, workload.namespace);
   for (const upstream of workload.upstreams) {
     const service = byHost.get(upstream.host);
@@ -123,7 +137,7 @@ function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet 
     const isNear = service.entry !== undefined || service.namespace === workload.namespace;
     const authority = isNear ? service.name : `${service.name}.${service.namespace}`;
     const times = tcpTimes(snapshot, service, port, workload.namespace);
-    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, times));
+    listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, times, traced));
   }
   return encodeAll(listeners.map((listener) => encodeResource('listener', listener.name, listener)));
 }

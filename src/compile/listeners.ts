@@ -30,6 +30,7 @@ import { parseDurationMs } from '../util/duration.js';
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import { downstreamTls, meshAlpn } from './tls-contexts.js';
+import { tracedWorkload, type TracedWorkload } from './tracing.js';
 
 type ListenerInit = Exclude<MessageInitShape<typeof ListenerSchema>, { $typeName: string }>;
 type ChainInit = Exclude<NonNullable<ListenerInit['filterChains']>[number], { $typeName: string }>;
@@ -51,12 +52,16 @@ const httpInspector = {
 };
 
 /** The listener that serves every HTTP host of the mesh. */
-export function compileOutboundHttpListener(meshConfig: MeshConfig, { address, port }: Address): Listener {
+export function compileOutboundHttpListener(
+  meshConfig: MeshConfig,
+  { address, port }: Address,
+  traced: TracedWorkload | undefined,
+): Listener {
   return create(ListenerSchema, {
     name: listenerName(address, port),
     address: socketAddress(address, port),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true })] }],
+    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true, traced })] }],
   });
 }
 
@@ -68,6 +73,7 @@ export function compileUpstreamListener(
   listen: Address,
   authority: string,
   tcp: TcpTimes,
+  traced: TracedWorkload | undefined,
 ): Listener {
   return create(ListenerSchema, {
     name: listenerName(listen.address, listen.port),
@@ -76,7 +82,7 @@ export function compileUpstreamListener(
       meshConfig,
       service,
       port,
-      { routes: serviceRoutesName(service.host, port.port), authority },
+      { routes: serviceRoutesName(service.host, port.port), authority, traced },
       tcp,
     ),
   });
@@ -88,11 +94,12 @@ export function compileConnectListener(
   service: Service,
   port: ServicePort,
   tcp: TcpTimes,
+  traced: TracedWorkload | undefined,
 ): Listener {
   return create(ListenerSchema, {
     name: connectListenerName(service.host, port.port),
     listenerSpecifier: { case: 'internalListener', value: {} },
-    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port) }, tcp),
+    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port), traced }, tcp),
   });
 }
 
@@ -121,7 +128,12 @@ export function compileInboundListener(
 ): Listener {
   const { mode, source, path } = effectiveMode(snapshot, workload, place.port);
   const cluster = inboundClusterName(place.port);
-  const requests = inboundHttpFilter(snapshot.meshConfig, place.port, cluster);
+  const requests = inboundHttpFilter(snapshot.meshConfig, {
+    host: workload.serviceHost,
+    port: place.port,
+    cluster,
+    traced: tracedWorkload(snapshot.meshConfig, workload),
+  });
   const service = snapshot.services.byHost.get(workload.serviceHost);
   const pool = service && inboundPolicy(snapshot, service, place.port).connectionPool;
   const bytes = tcpFilter(snapshot.meshConfig, cluster, pool?.tcp);

@@ -16,7 +16,7 @@ import {
   type VirtualHost,
 } from '../xds/messages.js';
 import { durationOf } from './messages.js';
-import { connectListenerName, httpProxyRoutes, outboundClusterName, serviceRoutesName } from './names.js';
+import { connectListenerName, httpProxyRoutes, serviceRoutesName } from './names.js';
 import type { Omission } from './provenance.js';
 import { compileHttpRoutes, defaultRoute, type CompiledRoutes } from './routes.js';
 import { appliesInMesh, hostsOf, owningVirtualService, type Client } from './virtual-services.js';
@@ -79,7 +79,7 @@ function routesOf(
 
 const defaultRoutes = memoize(
   (service: Service, port: ServicePort, retries: RetryPolicySpec | undefined): CompiledRoutes => ({
-    routes: [defaultRoute(outboundClusterName(port.port, '', service.host), retries)],
+    routes: [defaultRoute(service.host, port.port, retries)],
     omissions: [],
   }),
 );

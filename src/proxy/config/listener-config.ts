@@ -33,6 +33,7 @@ import {
 } from '../../xds/messages.js';
 import { readFault } from './route-filters.js';
 import { durationMs, timeLimitMs } from './duration.js';
+import { readTracing, type OpenSpanSink } from './tracing-config.js';
 
 /** What the running parts of a listener need. */
 export interface ListenerFactory
@@ -42,6 +43,7 @@ export interface ListenerFactory
   createAcceptor(protocols: readonly string[]): TlsAcceptor;
   /** Where lines for that path go. */
   openAccessLog(path: string): (line: string) => void;
+  readonly openSpanSink: OpenSpanSink;
 }
 
 /** @throws UnsupportedConfig */
@@ -151,7 +153,7 @@ function readFilter(
     routes,
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
-  return new HttpFilter(readSettings(manager, direction, fixed), environment);
+  return new HttpFilter(readSettings(manager, direction, factory, fixed), environment);
 }
 
 function readRoutes(
@@ -175,6 +177,7 @@ function readRoutes(
 function readSettings(
   manager: HttpConnectionManager,
   direction: HttpSettings['direction'],
+  factory: ListenerFactory,
   routes: RouteTable | undefined,
 ): HttpSettings {
   const unsupportedUpgrade = manager.upgradeConfigs.find(
@@ -204,6 +207,7 @@ function readSettings(
     upstreamProtocols: readUpstreamProtocols(manager),
     injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,
     hasCors: hasFilter(manager, CorsSchema) && routes?.usesCors !== false,
+    tracing: readTracing(manager.tracing, factory.openSpanSink),
   };
 }
 
