@@ -3,6 +3,7 @@ import { whyNotAFormat } from './command-operators.js';
 import { retryPolicy } from './retry-policy.js';
 import { defaultTrafficPolicy, tcpKeepalive } from './connection-policy.js';
 import { describe, duration, record, refused, z } from './schema.js';
+import { tracingSchema } from './tracing.js';
 import { parseDurationMs } from '../util/duration.js';
 
 const namespaceName = z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be a namespace');
@@ -32,9 +33,13 @@ export const meshConfigSchema = record({
     z.string().default(''),
     "Envoy's command operators for one line; with JSON an object of them, written as JSON. Empty: Istio's default format.",
   ),
+  enableTracing: describe(z.boolean().default(true), 'Whether `defaultConfig.tracing` is in force. Default true.'),
   defaultConfig: describe(
     record({
-      tracing: refused('Where spans go.'),
+      tracing: describe(
+        tracingSchema.optional(),
+        'Tracing of requests; without it trace headers are passed on as they come and nothing is recorded.',
+      ),
       holdApplicationUntilProxyStarts: refused(
         'Applications always start after their proxy.',
         'leave it out: it is always so',

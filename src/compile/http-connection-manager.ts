@@ -15,6 +15,7 @@ import { durationOf, fromAds, typed } from './messages.js';
 import { inboundRetries } from './retries.js';
 import { routeFilters } from './route-filters.js';
 import { meshAlpn } from './tls-contexts.js';
+import { compileTracing, type TracedWorkload } from './tracing.js';
 
 type ManagerInit = Exclude<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName: string }>;
 
@@ -44,7 +45,8 @@ const alpn = {
 const websocket = { upgradeType: 'websocket' };
 
 /** What is the same for every HTTP listener. Limits are on by default: a peer is never trusted to be polite. */
-function common(meshConfig: MeshConfig, statPrefix: string): ManagerInit {
+function common(meshConfig: MeshConfig, statPrefix: string, traced: TracedWorkload | undefined): ManagerInit {
+  const tracing = compileTracing(meshConfig, traced);
   return {
     statPrefix,
     accessLog: compileAccessLogs(meshConfig),
@@ -59,6 +61,7 @@ function common(meshConfig: MeshConfig, statPrefix: string): ManagerInit {
     commonHttpProtocolOptions: { idleTimeout: durationOf(3_600_000), maxHeadersCount: 100 },
     httpProtocolOptions: { acceptHttp10: true },
     useRemoteAddress: false,
+    ...(tracing === undefined ? {} : { tracing }),
   };
 }
 
@@ -69,12 +72,17 @@ export interface OutboundHttp {
   readonly authority?: string;
   /** Whether CONNECT is taken. */
   readonly connect?: boolean;
+  /** Whose spans are made; undefined: nobody's. */
+  readonly traced: TracedWorkload | undefined;
 }
 
 /** HTTP from the workload to the mesh. A certificate header that the application sends is not believed. */
-export function outboundHttpFilter(meshConfig: MeshConfig, { routes, authority, connect = false }: OutboundHttp) {
+export function outboundHttpFilter(
+  meshConfig: MeshConfig,
+  { routes, authority, connect = false, traced }: OutboundHttp,
+) {
   return filter({
-    ...common(meshConfig, `outbound_${routes}`),
+    ...common(meshConfig, `outbound_${routes}`, traced),
     routeSpecifier: { case: 'rds', value: { configSource: fromAds(), routeConfigName: routes } },
     httpFilters: [alpn, ...routeFilters, router],
     forwardClientCertDetails: ForwardClientCert.SANITIZE,
@@ -102,10 +110,20 @@ function overwriteAuthority(value: string) {
   };
 }
 
+export interface InboundHttp {
+  /** Full name of the service. */
+  readonly host: string;
+  readonly port: number;
+  /** Leads to the application. */
+  readonly cluster: string;
+  /** Whose spans are made; undefined: nobody's. */
+  readonly traced: TracedWorkload | undefined;
+}
+
 /** HTTP from the mesh to the workload: everything to its application, and the caller named in x-forwarded-client-cert. */
-export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster: string) {
+export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster, traced }: InboundHttp) {
   return filter({
-    ...common(meshConfig, `inbound_${port}`),
+    ...common(meshConfig, `inbound_${port}`, traced),
     routeSpecifier: {
       case: 'routeConfig',
       value: {
@@ -118,6 +136,7 @@ export function inboundHttpFilter(meshConfig: MeshConfig, port: number, cluster:
               {
                 name: 'default',
                 match: { pathSpecifier: { case: 'prefix', value: '/' } },
+                decorator: { operation: `${host}:${port}/*` },
                 action: {
                   case: 'route',
                   value: {

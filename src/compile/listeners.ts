@@ -24,6 +24,7 @@ import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import type { TcpRoute } from './tcp-routes.js';
 import { downstreamTls, meshAlpn } from './tls-contexts.js';
+import { tracedWorkload, type TracedWorkload } from './tracing.js';
 
 type ListenerInit = Exclude<MessageInitShape<typeof ListenerSchema>, { $typeName: string }>;
 type ChainInit = Exclude<NonNullable<ListenerInit['filterChains']>[number], { $typeName: string }>;
@@ -45,12 +46,16 @@ const httpInspector = {
 };
 
 /** The listener that serves every HTTP host of the mesh. */
-export function compileOutboundHttpListener(meshConfig: MeshConfig, { address, port }: Address): Listener {
+export function compileOutboundHttpListener(
+  meshConfig: MeshConfig,
+  { address, port }: Address,
+  traced: TracedWorkload | undefined,
+): Listener {
   return create(ListenerSchema, {
     name: listenerName(address, port),
     address: socketAddress(address, port),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true })] }],
+    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true, traced })] }],
   });
 }
 
@@ -63,11 +68,18 @@ export function compileUpstreamListener(
   authority: string,
   route: TcpRoute,
   tcp: TcpTimes,
+  traced: TracedWorkload | undefined,
 ): Listener {
   return create(ListenerSchema, {
     name: listenerName(listen.address, listen.port),
     address: socketAddress(listen.address, listen.port),
-    ...serviceListener(meshConfig, port, { routes: serviceRoutesName(service.host, port.port), authority }, route, tcp),
+    ...serviceListener(
+      meshConfig,
+      port,
+      { routes: serviceRoutesName(service.host, port.port), authority, traced },
+      route,
+      tcp,
+    ),
   });
 }
 
@@ -78,11 +90,12 @@ export function compileConnectListener(
   port: ServicePort,
   route: TcpRoute,
   tcp: TcpTimes,
+  traced: TracedWorkload | undefined,
 ): Listener {
   return create(ListenerSchema, {
     name: connectListenerName(service.host, port.port),
     listenerSpecifier: { case: 'internalListener', value: {} },
-    ...serviceListener(meshConfig, port, { routes: serviceRoutesName(service.host, port.port) }, route, tcp),
+    ...serviceListener(meshConfig, port, { routes: serviceRoutesName(service.host, port.port), traced }, route, tcp),
   });
 }
 
@@ -113,7 +126,12 @@ export function compileInboundListener(
 ): Listener {
   const { mode, source, path } = effectiveMode(snapshot, workload, place.port);
   const cluster = inboundClusterName(place.port);
-  const requests = inboundHttpFilter(snapshot.meshConfig, place.port, cluster);
+  const requests = inboundHttpFilter(snapshot.meshConfig, {
+    host: workload.serviceHost,
+    port: place.port,
+    cluster,
+    traced: tracedWorkload(snapshot.meshConfig, workload),
+  });
   const service = snapshot.services.byHost.get(workload.serviceHost);
   const pool = service && inboundPolicy(snapshot, service, place.port).connectionPool;
   const bytes = tcpFilter(

@@ -18,6 +18,7 @@ import type { ServiceIndex } from '../model/snapshot.js';
 import { parseDurationMs } from '../util/duration.js';
 import {
   HeaderValueOption_HeaderAppendAction as AppendAction,
+  DecoratorSchema,
   RedirectAction_RedirectResponseCode as RedirectCode,
   RouteSchema,
   type RetryPolicy,
@@ -43,14 +44,15 @@ export interface CompiledRoutes {
 }
 
 /** The route of a service that no VirtualService owns. */
-export function defaultRoute(cluster: string, retries: RetryPolicySpec | undefined): Route {
+export function defaultRoute(host: string, port: number, retries: RetryPolicySpec | undefined): Route {
   return create(RouteSchema, {
     name: 'default',
     match: { pathSpecifier: { case: 'prefix', value: '/' } },
+    decorator: { operation: `${host}:${port}/*` },
     action: {
       case: 'route',
       value: {
-        clusterSpecifier: { case: 'cluster', value: cluster },
+        clusterSpecifier: { case: 'cluster', value: outboundClusterName(port, '', host) },
         timeout: durationOf(0),
         ...retryField(compileRetries(retries)),
       },
@@ -117,8 +119,28 @@ function compileRule(context: RuleContext, path: string, rule: HttpRouteRule, ma
     ...headerChanges(rule.headers),
     typedPerFilterConfig: compileRouteFilters(rule),
   };
-  const action = compileAction(context, rule, init);
-  return create(RouteSchema, { ...init, action });
+  const route = create(RouteSchema, { ...init, action: compileAction(context, rule, init) });
+  route.decorator = create(DecoratorSchema, { operation: operationOf(route, context.owner.name, context.port) });
+  return route;
+}
+
+/** What Istio calls the spans of a route: its only destination, or the object where there are several, and the path. */
+function operationOf({ match, action }: Route, ownerName: string, listenerPort: number): string {
+  const path = match?.pathSpecifier;
+  const paths =
+    path?.case === 'prefix'
+      ? `${path.value}*`
+      : path?.case === 'path'
+        ? path.value
+        : path?.case === 'safeRegex'
+          ? path.value.regex
+          : '/*';
+  const cluster =
+    action.case === 'route' && action.value.clusterSpecifier.case === 'cluster'
+      ? action.value.clusterSpecifier.value
+      : undefined;
+  const [, port, , host] = cluster?.split('|') ?? [];
+  return host === undefined ? `${ownerName}:${listenerPort}${paths}` : `${host}:${port}${paths}`;
 }
 
 function compileAction(context: RuleContext, rule: HttpRouteRule, init: RouteInit): ActionInit {

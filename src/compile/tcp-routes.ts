@@ -6,6 +6,7 @@ import { hostMatches, resolveHost } from '../model/host.js';
 import type { Protocol, Service, ServicePort } from '../model/service.js';
 import type { ServiceIndex, Snapshot } from '../model/snapshot.js';
 import { matchesLabels } from '../model/workload.js';
+import { visibleServices } from '../model/visible-services.js';
 import { memoize } from '../util/memoize.js';
 import { outboundClusterName } from './names.js';
 import { provenance, type Omission } from './provenance.js';
@@ -53,7 +54,7 @@ export function compileTcpRoute(
       hostsOf(owner).some((pattern) => hostMatches(pattern, service.host)),
   );
   if (owners.length === 0) return defaultRoute(service, port);
-  return firstRoute(snapshot.services, service, port, client, ...owners);
+  return firstRoute(visibleServices(snapshot.services, client.namespace), service, port, client, ...owners);
 }
 
 const defaultRoute = memoize((service: Service, port: ServicePort): CompiledTcpRoute => {

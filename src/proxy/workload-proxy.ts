@@ -2,12 +2,15 @@
 // these live in one process without sharing anything but the connection to the control plane and the log files.
 import type { Client, Metadata } from '@grpc/grpc-js';
 import { randomUUID } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { unknown, type Party } from '../telemetry/istio-labels.js';
 import { ObservationClient } from '../telemetry/observation-client.js';
 import { partyOf, type NodeMetadata } from '../telemetry/peer-metadata.js';
 import { SeriesRegistry } from '../telemetry/series.js';
+import { encodeSpan, type Span } from '../telemetry/spans/span.js';
+import { SpanExporter } from '../telemetry/spans/span-exporter.js';
 import { messageOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import {
@@ -27,6 +30,7 @@ import { requestCertificate } from './certificate-client.js';
 import { Cluster } from './cluster/cluster.js';
 import { readCluster, readEndpoints } from './config/cluster-config.js';
 import { readListener, type ListenerFactory } from './config/listener-config.js';
+import type { SpanCollector } from './config/tracing-config.js';
 import { RouteTable } from './http/route-table.js';
 import { Listener, type ListenerConfig } from './listener/listener.js';
 import { TlsAcceptor, type RefusalKind } from './tls/acceptor.js';
@@ -51,6 +55,8 @@ export interface WorkloadProxyOptions {
 
 /** How long new routes wait for the endpoints of clusters that they name. */
 const longestWarmingMs = 5000;
+/** How long the last spans may take at the end, at least and at most: a collector that is mute keeps nobody waiting. */
+const flushMs = { least: 250, most: 1000 };
 
 export class WorkloadProxy implements ResourceHandler {
   readonly #options: WorkloadProxyOptions;
@@ -73,6 +79,7 @@ export class WorkloadProxy implements ResourceHandler {
   /** Listeners that wait for routes or for the first certificate. */
   readonly #unbound = new Set<Listener>();
   readonly #draining = new Set<Listener>();
+  readonly #exporters = new Map<string, SpanExporter>();
   #warmingTimer: NodeJS.Timeout | undefined;
   #received = new Set<ResourceType>();
   #metadata: NodeMetadata;
@@ -137,6 +144,7 @@ export class WorkloadProxy implements ResourceHandler {
       newRequestId: randomUUID,
       createAcceptor: (protocols) => new TlsAcceptor(this.#secrets, protocols),
       openAccessLog: (path) => options.openAccessLog(path, (lines) => droppedLines.add(0, lines)),
+      openSpanSink: (collector) => this.#openSpanSink(collector),
     };
   }
 
@@ -169,6 +177,8 @@ export class WorkloadProxy implements ResourceHandler {
     const deadline = performance.now() + longestMs;
     while (listeners.some((listener) => listener.hasWork) && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
+    const leftMs = Math.min(Math.max(deadline - performance.now(), flushMs.least), flushMs.most);
+    await Promise.all([...this.#exporters.values()].map((exporter) => exporter.flush(leftMs)));
   }
 
   close(): void {
@@ -179,6 +189,39 @@ export class WorkloadProxy implements ResourceHandler {
     this.#secrets.close();
     for (const listener of [...this.#listeners.values(), ...this.#draining]) listener.close();
     for (const cluster of this.#clusters.values()) cluster.close();
+    for (const exporter of this.#exporters.values()) exporter.close();
+  }
+
+  /** Every listener that names the same collector shares one way to it. */
+  #openSpanSink({ cluster, path, hostname }: SpanCollector): (span: Span) => void {
+    const key = JSON.stringify([cluster, path, hostname]);
+    let exporter = this.#exporters.get(key);
+    if (exporter === undefined) {
+      const sent = this.#registry.counter('lateen_spans_sent_total');
+      const dropped = this.#registry.counter('lateen_spans_dropped_total');
+      exporter = new SpanExporter({
+        findCollector: () => {
+          const endpoint = this.#clusters.get(cluster)?.pick();
+          return endpoint?.options.tls === undefined ? endpoint?.options : undefined; // posts are not encrypted
+        },
+        path,
+        hostname,
+        onSent: (spans) => sent.add(0, spans),
+        onDropped: (spans) => dropped.add(0, spans),
+        onFailing: (reason) =>
+          this.#options.log.warn('cannot send spans', { workload: this.name, collector: hostname, reason }),
+      });
+      this.#exporters.set(key, exporter);
+    }
+    const target = exporter;
+    const { nodeId } = this.#options;
+    const address = nodeId.split('~')[1];
+    const ipv4 = address !== undefined && isIPv4(address) ? address : undefined;
+    return (span) => {
+      const { canonicalService, namespace } = this.#self;
+      span.tags['node_id'] = nodeId;
+      target.report(encodeSpan(span, { serviceName: `${canonicalService}.${namespace}`, ipv4 }));
+    };
   }
 
   // ---- configuration

@@ -30,6 +30,7 @@ export {
 } from './gen/envoy/config/listener/v3/listener_components_pb.js';
 export { type RouteConfiguration, RouteConfigurationSchema } from './gen/envoy/config/route/v3/route_pb.js';
 export {
+  DecoratorSchema,
   type DirectResponseAction,
   type HeaderMatcher,
   type QueryParameterMatcher,
@@ -47,6 +48,7 @@ export {
   VirtualHostSchema,
   type WeightedCluster_ClusterWeight,
 } from './gen/envoy/config/route/v3/route_components_pb.js';
+export { ZipkinConfig_CollectorEndpointVersion, ZipkinConfigSchema } from './gen/envoy/config/trace/v3/zipkin_pb.js';
 export { CorsSchema, type CorsPolicy, CorsPolicySchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.js';
 export { type HTTPFault, HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 export { RouterSchema } from './gen/envoy/extensions/filters/http/router/v3/router_pb.js';
@@ -56,6 +58,8 @@ export {
   type HttpConnectionManager,
   HttpConnectionManager_ForwardClientCertDetails,
   HttpConnectionManager_ServerHeaderTransformation,
+  type HttpConnectionManager_Tracing,
+  HttpConnectionManager_TracingSchema,
   HttpConnectionManagerSchema,
 } from './gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 export { type TcpProxy, TcpProxySchema } from './gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js';
@@ -88,6 +92,7 @@ export {
   type DeltaDiscoveryResponse,
   DeltaDiscoveryResponseSchema,
 } from './gen/envoy/service/discovery/v3/discovery_pb.js';
+export { type CustomTag, CustomTagSchema } from './gen/envoy/type/tracing/v3/custom_tag_pb.js';
 export {
   type FractionalPercent,
   FractionalPercent_DenominatorType,

@@ -98,6 +98,7 @@ export function proxy(options: ProxyOptions = {}) {
     upstreamProtocols: [],
     injectsFaults: true,
     hasCors: true,
+    tracing: undefined,
     ...options.settings,
   };
   const environment: HttpEnvironment = {

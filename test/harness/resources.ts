@@ -18,6 +18,7 @@ import {
   TlsInspectorSchema,
   TypedStructSchema,
   UpstreamTlsContextSchema,
+  ZipkinConfigSchema,
 } from '../../src/xds/messages.js';
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
 
@@ -40,6 +41,7 @@ export const typeRegistry = createRegistry(
   TlsInspectorSchema,
   TypedStructSchema,
   UpstreamTlsContextSchema,
+  ZipkinConfigSchema,
 );
 
 /** One resource as protobuf's JSON; undefined where the set has none of that name. */

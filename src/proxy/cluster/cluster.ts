@@ -6,6 +6,7 @@ import { createBalancer, type Balancer } from '../balance/balancer.js';
 import { transportFor, type ClusterConfig, type EndpointConfig } from '../config/cluster-config.js';
 import type { Connector } from '../tls/connector.js';
 import { Endpoint } from './endpoint.js';
+import { NameResolver } from './name-resolver.js';
 import { OutlierDetector } from './outlier-detector.js';
 import { ClusterUsage } from './usage.js';
 
@@ -17,6 +18,7 @@ export class Cluster {
   #endpointConfigs: readonly EndpointConfig[] = [];
   #endpoints = new Map<string, Endpoint>();
   #balancer: Balancer<Endpoint>;
+  #resolver: NameResolver | undefined;
   readonly usage = new ClusterUsage();
   /** Takes failing endpoints out of the choice; undefined where that is not configured. */
   outliers: OutlierDetector<Endpoint> | undefined;
@@ -31,7 +33,8 @@ export class Cluster {
     this.#random = random;
     this.#balancer = createBalancer(config.balancer, [], random);
     this.#applyPolicies();
-    if (config.edsName === undefined) this.setEndpoints(config.endpoints);
+    if (config.edsName === undefined && config.dnsRefreshMs === undefined) this.setEndpoints(config.endpoints);
+    this.#lookUp();
   }
 
   get config(): ClusterConfig {
@@ -54,13 +57,15 @@ export class Cluster {
 
   /** Takes a new configuration of the same name. */
   reconfigure(config: ClusterConfig): void {
-    const endpoints = config.edsName === undefined ? config.endpoints : this.#endpointConfigs;
+    const comeAlong = config.edsName === undefined && config.dnsRefreshMs === undefined;
+    const endpoints = comeAlong ? config.endpoints : this.#endpointConfigs;
     const sameTransports =
       isDeepStrictEqual(config.transports, this.#config.transports) &&
       config.connectTimeoutMs === this.#config.connectTimeoutMs;
     this.#config = config;
     this.#applyPolicies();
     this.#rebuild(endpoints, sameTransports);
+    this.#lookUp();
   }
 
   /** Takes a new list of endpoints; connections to those that stay are kept. */
@@ -70,9 +75,20 @@ export class Cluster {
   }
 
   close(): void {
+    this.#resolver?.close();
     for (const endpoint of this.#endpoints.values()) endpoint.drain();
     this.#endpoints.clear();
     this.#stopTicking?.();
+  }
+
+  /** Follows the addresses of names, where endpoints have names. */
+  #lookUp(): void {
+    this.#resolver?.close();
+    const { dnsRefreshMs, endpoints } = this.#config;
+    this.#resolver =
+      dnsRefreshMs === undefined
+        ? undefined
+        : new NameResolver(endpoints, dnsRefreshMs, (resolved) => this.setEndpoints(resolved));
   }
 
   #applyPolicies(): void {

@@ -35,6 +35,8 @@ export interface ClusterConfig extends ConnectionConfig {
   readonly name: string;
   /** Name under which endpoints are fetched; undefined where they came along. */
   readonly edsName: string | undefined;
+  /** How often the names that stand for addresses are looked up; undefined where there are only addresses. */
+  readonly dnsRefreshMs?: number;
   readonly connectTimeoutMs: number;
   readonly balancer: BalancerKind;
   readonly service: CalledService | undefined;
@@ -61,9 +63,11 @@ export function readCluster(cluster: Cluster): ClusterConfig {
   const discovery = cluster.clusterDiscoveryType;
   if (
     discovery.case !== 'type' ||
-    (discovery.value !== Cluster_DiscoveryType.EDS && discovery.value !== Cluster_DiscoveryType.STATIC)
+    (discovery.value !== Cluster_DiscoveryType.EDS &&
+      discovery.value !== Cluster_DiscoveryType.STATIC &&
+      discovery.value !== Cluster_DiscoveryType.STRICT_DNS)
   )
-    throw new UnsupportedConfig('only clusters of type EDS and STATIC are supported');
+    throw new UnsupportedConfig('only clusters of type EDS, STATIC and STRICT_DNS are supported');
   if (cluster.healthChecks.length > 0) throw new UnsupportedConfig('active health checks are not supported');
   const eds = discovery.value === Cluster_DiscoveryType.EDS;
   const listed = cluster.loadAssignment?.endpoints.flatMap((group) => group.lbEndpoints) ?? [];
@@ -71,6 +75,9 @@ export function readCluster(cluster: Cluster): ClusterConfig {
   return {
     name: cluster.name,
     edsName: eds ? cluster.edsClusterConfig?.serviceName || cluster.name : undefined,
+    ...(discovery.value === Cluster_DiscoveryType.STRICT_DNS
+      ? { dnsRefreshMs: durationMs(cluster.dnsRefreshRate) ?? 5000 } // Envoy's default
+      : {}),
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,
     ...readConnectionConfig(cluster),
     balancer: balancerOf(cluster.lbPolicy),

@@ -34,6 +34,7 @@ import {
 } from '../../xds/messages.js';
 import { readFault } from './route-filters.js';
 import { durationMs, timeLimitMs } from './duration.js';
+import { readTracing, type OpenSpanSink } from './tracing-config.js';
 
 /** What the running parts of a listener need. */
 export interface ListenerFactory
@@ -43,6 +44,7 @@ export interface ListenerFactory
   createAcceptor(protocols: readonly string[]): TlsAcceptor;
   /** Where lines for that path go. */
   openAccessLog(path: string): (line: string) => void;
+  readonly openSpanSink: OpenSpanSink;
 }
 
 /** What a listener names and needs. */
@@ -160,7 +162,7 @@ function readFilter(
     routes,
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
-  return new HttpFilter(readSettings(manager, direction, fixed), environment);
+  return new HttpFilter(readSettings(manager, direction, factory, fixed), environment);
 }
 
 function readTcpDestinations({ clusterSpecifier }: TcpProxy): TcpDestination[] {
@@ -197,6 +199,7 @@ function readRoutes(
 function readSettings(
   manager: HttpConnectionManager,
   direction: HttpSettings['direction'],
+  factory: ListenerFactory,
   routes: RouteTable | undefined,
 ): HttpSettings {
   const unsupportedUpgrade = manager.upgradeConfigs.find(
@@ -226,6 +229,7 @@ function readSettings(
     upstreamProtocols: readUpstreamProtocols(manager),
     injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,
     hasCors: hasFilter(manager, CorsSchema) && routes?.usesCors !== false,
+    tracing: readTracing(manager.tracing, factory.openSpanSink),
   };
 }
 

@@ -15,6 +15,7 @@ import type { HttpPool, PoolClient } from './pool.js';
 import type { RetryState } from './layers/retry.js';
 import type { CompiledRoute, Destination } from './route-table.js';
 import type { Layer, Stack } from './stack.js';
+import type { RequestTrace } from './tracing.js';
 import type { DownstreamEvents, DownstreamStream, UpstreamFailure, UpstreamStream } from './streams.js';
 import { joinTunnel } from './tunnel.js';
 
@@ -55,6 +56,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   wasDelayed = false;
   /** The origin that may read the answer. */
   allowedOrigin: string | undefined;
+  trace: RequestTrace | undefined;
 
   // ---- what happened
   response: ResponseHead | undefined;

@@ -78,6 +78,10 @@ export interface CompiledRoute extends RouteFilters {
   readonly name: string;
   readonly matches: RequestPredicate;
   readonly action: RouteAnswer;
+  /** Name of its spans; empty: none of its own. */
+  readonly operation: string;
+  /** Whether the server's span gets that name too. */
+  readonly propagatesOperation: boolean;
   /** The object that wrote the route. */
   readonly provenance: Provenance | undefined;
 }
@@ -196,12 +200,16 @@ function refuseFilterConfigs(what: string, scope: Pick<Route, 'typedPerFilterCon
 
 function compileRoute(route: Route, outer: ScopeChanges, longestBody: number): CompiledRoute {
   if (route.match === undefined) throw new UnsupportedConfig(`route ${route.name} has no match`);
+  if (route.tracing !== undefined) throw new UnsupportedConfig('tracing settings of routes are not supported');
   const { request, response } = changesOf(route, outer);
+  const operation = route.decorator?.operation ?? '';
   return {
     name: route.name,
     matches: compileMatch(route.match),
     action: compileAction(route, request, response, longestBody),
     ...readRouteFilters(route.typedPerFilterConfig),
+    operation,
+    propagatesOperation: operation !== '' && route.decorator?.propagate !== false,
     provenance: findProvenance(route.metadata),
   };
 }

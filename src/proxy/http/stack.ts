@@ -16,6 +16,7 @@ import { changeHeaders } from './layers/change-headers.js';
 import { retry } from './layers/retry.js';
 import { rewrite } from './layers/rewrite.js';
 import { timeOut } from './layers/time-out.js';
+import { trace } from './layers/trace.js';
 import type { Failure } from './failures.js';
 import type { HttpSettings } from './environment.js';
 import type { Headers, ResponseHead } from './message.js';
@@ -66,6 +67,7 @@ export function createStack(settings: HttpSettings): Stack {
     answerDirectly, //                                           the same
     rewrite, //                                                  after matching, which sees the request as it came
     changeHeaders,
+    settings.tracing === undefined ? undefined : trace(settings.tracing), // no route takes away what the next span needs
     mirror, //                                                   a copy is what will be sent, once, however often it is tried
     timeOut, //                                                  runs while everything below works, all attempts together
     retry, //                                                    everything below happens again for every attempt

@@ -6,13 +6,17 @@ import { MemorySocket, settle } from '../../../test/harness/memory-socket.js';
 import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import { unknownParty } from '../../telemetry/istio-labels.js';
 import { SeriesRegistry } from '../../telemetry/series.js';
+import type { ClusterLimits } from '../config/cluster-limits.js';
 import { Cluster } from '../cluster/cluster.js';
 import type { Swept } from '../net/sweeper.js';
 import type { Connector, ConnectOutcome } from '../tls/connector.js';
 import { TcpFilter, type TcpSettings } from './tcp-filter.js';
 
 /** A connection to a server, both in memory; `tick` is the sweeper's, that many milliseconds from now. */
-function connect(limits: Pick<TcpSettings, 'idleTimeoutMs' | 'maxDurationMs'>) {
+function connect(
+  limits: Pick<TcpSettings, 'idleTimeoutMs' | 'maxDurationMs'>,
+  clusterLimits: Partial<ClusterLimits> = {},
+) {
   const [caller, server] = [new MemorySocket(), new MemorySocket()];
   const connector = {
     connect: (_: unknown, done: (outcome: ConnectOutcome) => void) => {
@@ -24,6 +28,7 @@ function connect(limits: Pick<TcpSettings, 'idleTimeoutMs' | 'maxDurationMs'>) {
   const cluster = new Cluster(
     {
       ...unlimitedConnections,
+      limits: { ...unlimitedConnections.limits, ...clusterLimits },
       name: 'c',
       edsName: undefined,
       connectTimeoutMs: 1000,
@@ -59,7 +64,13 @@ function connect(limits: Pick<TcpSettings, 'idleTimeoutMs' | 'maxDurationMs'>) {
     reset: () => caller.destroy(),
   };
   const handled = filter.handle(caller.socket, undefined, info, () => undefined) as unknown as Swept;
-  return { caller, server, logged, tick: (afterMs: number) => handled.onTick(performance.now() + afterMs) };
+  return {
+    caller,
+    server,
+    logged,
+    usage: cluster.usage,
+    tick: (afterMs: number) => handled.onTick(performance.now() + afterMs),
+  };
 }
 
 describe('a connection of bytes', () => {
@@ -71,6 +82,27 @@ describe('a connection of bytes', () => {
     await settle();
     assert.deepEqual([caller.destroyed, server.destroyed], [true, true]);
     assert.equal(logged[0]?.responseFlags, '-');
+  });
+
+  it('counts as one of its cluster until it is over', async () => {
+    const { caller, server, usage } = connect({ idleTimeoutMs: Infinity, maxDurationMs: Infinity });
+    assert.equal(usage.connections, 1);
+    caller.receiveEnd();
+    server.receiveEnd();
+    await settle(8);
+    assert.equal(usage.connections, 0);
+  });
+
+  it('beyond as many as the cluster may have is closed, with flag UO', async () => {
+    const { caller, server, logged, usage } = connect(
+      { idleTimeoutMs: Infinity, maxDurationMs: Infinity },
+      { maxConnections: 0 },
+    );
+    await settle();
+    assert.equal(caller.destroyed, true);
+    assert.equal(server.sent, '');
+    assert.equal(logged[0]?.responseFlags, 'UO');
+    assert.equal(usage.connections, 0);
   });
 
   it('older than the longest duration ends whatever it carries, with flag DT', async () => {

@@ -114,14 +114,23 @@ class TcpConnection implements Handled, AccessRecord, Swept {
       this.#finish(this.#cluster === undefined ? 'NC' : 'UH', unknownParty);
       return;
     }
-    this.#endpoint.active++;
-    this.upstreamHost = this.#endpoint.host;
-    this.#giveUp = this.#endpoint.connect((outcome) => {
+    const { usage, outliers } = this.#cluster!;
+    if (!usage.hasRoomForConnection) {
+      this.#endpoint = undefined;
+      this.#finish('UO', unknownParty);
+      return;
+    }
+    const endpoint = this.#endpoint;
+    endpoint.active++;
+    usage.connections++;
+    this.upstreamHost = endpoint.host;
+    this.#giveUp = endpoint.connect((outcome) => {
       this.#giveUp = undefined;
+      outliers?.record(endpoint, outcome.ok ? 200 : 'failed');
       if (outcome.ok) this.#join(first, outcome.connection);
       else {
         this.upstreamTransportFailureReason = outcome.reason.replace(/\s/g, '_');
-        this.#finish('UF,URX', this.#endpoint!.options.party);
+        this.#finish('UF,URX', endpoint.options.party);
       }
     });
   }
@@ -219,7 +228,10 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     this.#stopSweeping();
     this.durationMs = performance.now() - this.#startMs;
     this.#series?.add(connectionLayout.closed, 1);
-    if (this.#endpoint !== undefined) this.#endpoint.active--;
+    if (this.#endpoint !== undefined) {
+      this.#endpoint.active--;
+      this.#cluster!.usage.connections--;
+    }
     for (const log of this.#environment.accessLogs) log.write(log.format(this));
     this.#onClose();
   }
