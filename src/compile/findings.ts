@@ -13,6 +13,7 @@ import { memoize } from '../util/memoize.js';
 import { effectiveDestinationRule } from './destination-rules.js';
 import { effectiveMode } from './peer-authentication.js';
 import { findIdleRouteParts } from './route-findings.js';
+import { findCollectorProblems } from './tracing.js';
 import { hostsOf } from './virtual-services.js';
 
 /** Every finding about the objects of a snapshot. */
@@ -27,6 +28,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findIdleParts(snapshot),
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
+  ...findCollectorProblems(snapshot),
 ]);
 
 /** Workloads of which at least one port takes plaintext. */
