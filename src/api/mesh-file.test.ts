@@ -275,12 +275,30 @@ describe('a refused mesh.yaml', () => {
   });
 
   it('has upstreams that lead nowhere', () => {
-    for (const key of ['nowhere', 'b', 'a.shop', 'a:81', 'a.default.svc.example.org', 'constructor', '__proto__x'])
+    for (const key of [
+      'nowhere',
+      'b',
+      'a.shop',
+      'a:81',
+      'a.default:81',
+      'a.default.svc.cluster.local:81',
+      'a.default.svc.example.org',
+      'constructor',
+      '__proto__x',
+    ])
       assert.match(
         refusals(`a: {command: x, port: 80}\nb: {command: x, upstreams: {"${key}": 9000}}`)[0]!,
-        /is no service of this file with a port; write name, name\.namespace, or either with :port$/,
+        /is no service of this file with a port; write name, name\.namespace, either with :port, or host:port of a ServiceEntry$/,
         key,
       );
+  });
+
+  it('has upstreams to hosts of ServiceEntries, with their port', () => {
+    const upstreams = (key: string) => `a: {command: x, port: 80}\nb: {command: x, upstreams: {"${key}": 9000}}`;
+    for (const key of ['api.example.com:443', 'b.default.svc.cluster.local:80'])
+      assert.ok(meshFileOf(services(upstreams(key))), key);
+    for (const key of ['api.example.com', 'api.example.com:0', 'api.example.com:65536', '*.example.com:80', 'api:80'])
+      assert.match(refusals(upstreams(key))[0]!, /or host:port of a ServiceEntry$/, key);
   });
 
   it('plans two workloads of one name in one namespace', () => {

@@ -1,8 +1,9 @@
 // Clusters and their endpoints: one cluster for every port of a service and every subset of it.
 import { create } from '@bufbuild/protobuf';
 import { matchesLabels, type Workload } from '../model/workload.js';
-import type { Service, ServicePort } from '../model/service.js';
-import type { Snapshot } from '../model/snapshot.js';
+import { isEntrance, labelsOf, placeOf, targetPort, type ServiceEndpoint } from '../model/service-entries.js';
+import { isExternal, type Service, type ServicePort } from '../model/service.js';
+import { endpointsOf, type Snapshot } from '../model/snapshot.js';
 import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
@@ -23,7 +24,7 @@ import { connectListenerName, inboundClusterName, outboundClusterName, serverNam
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import { upstreamTls } from './tls-contexts.js';
-import { workloadSummary } from './workload-summary.js';
+import { entrySummary, workloadSummary } from './workload-summary.js';
 
 export interface OutboundClusters {
   readonly clusters: readonly Cluster[];
@@ -72,7 +73,7 @@ const compileCluster = memoize(
     const name = outboundClusterName(port.port, subset?.name ?? '', service.host);
     const metadata =
       source === undefined
-        ? undefined
+        ? service.entry && provenance(service.entry, 'spec')
         : provenance(source, subset === undefined ? 'spec' : `spec.subsets[${source.spec.subsets!.indexOf(subset)}]`);
     return create(ClusterSchema, {
       name,
@@ -80,7 +81,8 @@ const compileCluster = memoize(
       edsClusterConfig: { edsConfig: fromAds(), serviceName: name },
       ...connectionFields(meshConfig, { connectionPool, outlierDetection, retryBudget }),
       lbPolicy: lbPolicyOf(loadBalancer),
-      transportSocketMatches: transportSocketMatches(service, port, subset),
+      // What is outside the mesh is sent what the application sends, in plaintext.
+      ...(isExternal(service) ? {} : { transportSocketMatches: transportSocketMatches(service, port, subset) }),
       metadata: {
         filterMetadata: {
           ...metadata?.filterMetadata,
@@ -132,38 +134,43 @@ function lbPolicyOf(loadBalancer: TrafficPolicy['loadBalancer']): Cluster_LbPoli
   }
 }
 
-/** The ready workloads of a service, or of one subset, at one port. */
+/** What answers for a service, or for one subset, at one port. */
 function compileEndpoints(
   snapshot: Snapshot,
   service: Service,
   port: ServicePort,
   subset: SubsetSpec | undefined,
 ): ClusterLoadAssignment {
-  const members = (snapshot.workloadsByService.get(service.host) ?? []).filter(
-    (workload) => workload.ready && matchesLabels(workload.labels, subset?.labels ?? {}),
+  const members = endpointsOf(snapshot, service).filter((endpoint) =>
+    matchesLabels(labelsOf(endpoint), subset?.labels ?? {}),
   );
   return create(ClusterLoadAssignmentSchema, {
     clusterName: outboundClusterName(port.port, subset?.name ?? '', service.host),
     endpoints: [
-      { lbEndpoints: members.flatMap((workload) => endpointOf(snapshot, workload, port.port)), loadBalancingWeight: 1 },
+      { lbEndpoints: members.flatMap((member) => lbEndpoint(snapshot, member, port)), loadBalancingWeight: 1 },
     ],
   });
 }
 
-function endpointOf(snapshot: Snapshot, workload: Workload, port: number) {
-  const place = workload.ports.find((candidate) => candidate.port === port);
-  if (place === undefined) return [];
-  const takesTls = effectiveMode(snapshot, workload, port).mode !== 'DISABLE';
+function lbEndpoint(snapshot: Snapshot, member: ServiceEndpoint, port: ServicePort) {
+  const place = placeOf(member, port);
+  if (place === undefined || (member.kind === 'workload' && !member.workload.ready)) return [];
+  if (member.kind === 'entry' && isEntrance(snapshot.workloads.values(), place)) return []; // a finding says so
+  const takesTls =
+    member.kind === 'workload'
+      ? effectiveMode(snapshot, member.workload, targetPort(port)).mode !== 'DISABLE'
+      : member.takesTls;
+  const summary = member.kind === 'workload' ? workloadSummary(member.workload) : entrySummary(member);
   return [
     {
       hostIdentifier: {
         case: 'endpoint' as const,
-        value: { address: socketAddress(place.inbound.address, place.inbound.port) },
+        value: { address: socketAddress(place.address, place.port) },
       },
-      loadBalancingWeight: 1,
+      loadBalancingWeight: member.kind === 'workload' ? 1 : member.weight,
       metadata: {
         filterMetadata: {
-          istio: { workload: workloadSummary(workload) },
+          istio: { workload: summary },
           ...(takesTls ? { 'envoy.transport_socket_match': { tlsMode: 'istio' } } : {}),
         },
       },

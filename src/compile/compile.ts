@@ -4,6 +4,7 @@ import type { MeshConfig } from '../api/mesh-config.js';
 import type { Service, ServicePort } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import type { Workload } from '../model/workload.js';
+import { visibleServices } from '../model/visible-services.js';
 import { memoize } from '../util/memoize.js';
 import type { Cluster, ClusterLoadAssignment, RouteConfiguration } from '../xds/messages.js';
 import { encodeResource, type Resources, type ResourceSet, type VersionedResource } from '../xds/resources.js';
@@ -64,7 +65,7 @@ const usesSourceLabels = memoize((snapshot: Snapshot): boolean =>
 const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
   const clusters: Cluster[] = [];
   const endpoints: ClusterLoadAssignment[] = [];
-  for (const service of snapshot.services.all) {
+  for (const service of visibleServices(snapshot.services, client.namespace).all) {
     const compiled = compileOutboundClusters(snapshot, service, client.namespace);
     clusters.push(...compiled.clusters);
     endpoints.push(...compiled.endpoints);
@@ -87,7 +88,7 @@ const compileOutbound = memoize((snapshot: Snapshot, client: Client) => {
 
 const connectListeners = memoize((snapshot: Snapshot, namespace: string, traced: TracedWorkload | undefined) =>
   encodeAll(
-    snapshot.services.all.flatMap((service) =>
+    visibleServices(snapshot.services, namespace).all.flatMap((service) =>
       service.ports.map((port) => {
         const times = tcpTimes(snapshot, service, port, namespace);
         const listener = connectListener(snapshot.meshConfig, service, port, times, traced);
@@ -128,11 +129,13 @@ const compileInbound = memoize((snapshot: Snapshot, workload: Workload) => {
 function upstreamListeners(snapshot: Snapshot, workload: Workload): ResourceSet {
   const traced = tracedWorkload(snapshot.meshConfig, workload);
   const listeners = [outboundHttpListener(snapshot.meshConfig, workload.outboundHttp, traced)];
+  const { byHost } = visibleServices(snapshot.services, workload.namespace);
   for (const upstream of workload.upstreams) {
-    const service = snapshot.services.byHost.get(upstream.host);
+    const service = byHost.get(upstream.host);
     const port = service?.ports.find((candidate) => candidate.port === upstream.port);
     if (service === undefined || port === undefined) continue;
-    const authority = service.namespace === workload.namespace ? service.name : `${service.name}.${service.namespace}`;
+    const isNear = service.entry !== undefined || service.namespace === workload.namespace;
+    const authority = isNear ? service.name : `${service.name}.${service.namespace}`;
     const times = tcpTimes(snapshot, service, port, workload.namespace);
     listeners.push(upstreamListener(snapshot.meshConfig, service, port, upstream.listen, authority, times, traced));
   }

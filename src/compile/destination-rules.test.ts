@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { meshFileOf, objectOf } from '../../test/harness/objects.js';
+import { objectsOf } from '../../test/harness/snapshots.js';
 import type { DestinationRule } from '../api/kinds.js';
 import type { Service } from '../model/service.js';
 import { createSnapshot } from '../model/snapshot.js';
@@ -45,6 +46,24 @@ describe('the rule of a host', () => {
     assert.deepEqual(sourcesOf('default', inRoot), ['root']);
     assert.deepEqual(sourcesOf('shop', inRoot, inService, inClient), ['service']);
     assert.deepEqual(sourcesOf('other', inClient), []);
+  });
+
+  it('of a service of a ServiceEntry is looked up in the same order', () => {
+    const entry = `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: api, namespace: shop }
+spec: { hosts: [api.example.com], resolution: STATIC, ports: [{ number: 80, name: http }], endpoints: [{ address: 10.0.0.1 }] }`;
+    const rules = ['client', 'shop', 'root'].map((namespace) =>
+      rule(`in-${namespace}`, namespace, '', 'API.example.com'),
+    );
+    const snapshot = createSnapshot({ meshConfig, services: [], workloads: [], objects: objectsOf(entry) });
+    const [external] = snapshot.services.all;
+    const decides = (from: string, ...objects: DestinationRule[]) =>
+      effectiveDestinationRule(createSnapshot({ ...snapshot.parts, objects }), external!, from).sources[0]?.name;
+    assert.equal(decides('client', ...rules.toReversed()), 'in-client');
+    assert.equal(decides('other', ...rules.toReversed()), 'in-shop');
+    assert.equal(decides('other', rules[0]!, rules[2]!), 'in-root');
+    assert.equal(decides('other', rules[0]!), undefined);
   });
 
   it('is that of one namespace alone: nothing is merged across them', () => {

@@ -1,16 +1,20 @@
 // What is valid by itself but does not do what its author thinks: references that lead nowhere, conflicts that are decided
 // silently elsewhere, parts without effect. Computed from the snapshot with the same functions that compile it.
-import type { Diagnostic, DiagnosticCode, Severity } from '../api/diagnostic.js';
+import type { Diagnostic } from '../api/diagnostic.js';
 import { objectKey, type MeshObject } from '../api/object.js';
 import type { HttpRouteRule, RouteDestination } from '../api/virtual-service.js';
 import type { TrafficPolicy } from '../api/destination-rule.js';
 import { closestWord } from '../util/closest.js';
 import { hostMatches, resolveHost } from '../model/host.js';
 import { mayCarryHttp, type Service } from '../model/service.js';
-import type { Snapshot } from '../model/snapshot.js';
+import { labelsOf } from '../model/service-entries.js';
+import { endpointsOf, type Snapshot } from '../model/snapshot.js';
+import { visibleServices } from '../model/visible-services.js';
 import { matchesLabels, type Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
 import { effectiveDestinationRule } from './destination-rules.js';
+import { findEntryProblems } from './entry-findings.js';
+import { finding, formatLabels } from './finding.js';
 import { effectiveMode } from './peer-authentication.js';
 import { findIdleRouteParts } from './route-findings.js';
 import { findCollectorProblems } from './tracing.js';
@@ -29,6 +33,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
   ...findCollectorProblems(snapshot),
+  ...findEntryProblems(snapshot),
 ]);
 
 /** Workloads of which at least one port takes plaintext. */
@@ -83,7 +88,7 @@ function destinationsOf(rule: HttpRouteRule): [path: string, destination: RouteD
 
 function whyUnknown(snapshot: Snapshot, destination: RouteDestination, namespace: string): string | undefined {
   const host = resolveHost(destination.host, namespace);
-  const service = snapshot.services.byHost.get(host);
+  const service = visibleServices(snapshot.services, namespace).byHost.get(host);
   if (service === undefined)
     return `no service has the host ${host}; requests that are sent there are answered with 503${suggestHost(snapshot, destination.host, host)}`;
   const port = destination.port?.number;
@@ -164,9 +169,7 @@ function findIdlePortSettings(snapshot: Snapshot): Diagnostic[] {
 }
 
 function selectsSome(snapshot: Snapshot, service: Service, labels: Readonly<Record<string, string>>): boolean {
-  return (snapshot.workloadsByService.get(service.host) ?? []).some((workload) =>
-    matchesLabels(workload.labels, labels),
-  );
+  return endpointsOf(snapshot, service).some((endpoint) => matchesLabels(labelsOf(endpoint), labels));
 }
 
 function findIdlePeerAuthentications(snapshot: Snapshot): Diagnostic[] {
@@ -206,7 +209,7 @@ function findIncompleteHosts(snapshot: Snapshot): Diagnostic[] {
   return snapshot.virtualServices.flatMap((virtualService) =>
     hostsOf(virtualService).flatMap((host, i) => {
       const meant = snapshot.services.all.find(
-        (service) => host !== service.host && service.host.startsWith(`${host}.`),
+        ({ host: full, entry }) => entry === undefined && host !== full && full.startsWith(`${host}.`),
       );
       if (meant === undefined) return [];
       const message = `${host} is no full name, and only names without dots are completed, so the object has no effect for it; write ${meant.host}`;
@@ -237,18 +240,22 @@ function findIdleParts(snapshot: Snapshot): Diagnostic[] {
 
 /** Protocols that a later version reads request by request. */
 function findUnreadProtocols(snapshot: Snapshot): Diagnostic[] {
-  return snapshot.services.all.flatMap(({ name, ports }) =>
+  return snapshot.services.all.flatMap(({ name, ports, entry }) =>
     ports
       .filter(({ protocol }) => protocol === 'http2' || protocol === 'grpc')
-      .map(({ port, protocol }): Diagnostic => ({
-        severity: 'info',
-        code: 'LAT0007',
-        object: '',
-        file: 'mesh.yaml',
-        line: 0,
-        path: `services.${name}`,
-        message: `port ${port} is declared ${protocol}, which is carried as bytes in this version: encrypted and counted as TCP, without routes and without counts of requests`,
-      })),
+      .map(({ port, protocol }): Diagnostic => {
+        const message = `port ${port} is declared ${protocol}, which is carried as bytes in this version: encrypted and counted as TCP, without routes and without counts of requests`;
+        if (entry !== undefined) return finding('info', 'LAT0007', entry, 'spec.ports', message);
+        return {
+          severity: 'info',
+          code: 'LAT0007',
+          object: '',
+          file: 'mesh.yaml',
+          line: 0,
+          path: `services.${name}`,
+          message,
+        };
+      }),
   );
 }
 
@@ -284,20 +291,4 @@ function findServiceConflicts(snapshot: Snapshot): Diagnostic[] {
     });
     return [...wrongPorts, ...wrongLabels];
   });
-}
-
-function formatLabels(labels: Readonly<Record<string, string>>): string {
-  return Object.entries(labels)
-    .map((pair) => pair.join('='))
-    .join(', ');
-}
-
-function finding(
-  severity: Severity,
-  code: DiagnosticCode,
-  object: MeshObject,
-  path: string,
-  message: string,
-): Diagnostic {
-  return { severity, code, object: objectKey(object), ...object.origin, path, message };
 }

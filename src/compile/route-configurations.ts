@@ -2,9 +2,10 @@
 import { create } from '@bufbuild/protobuf';
 import type { VirtualService } from '../api/kinds.js';
 import type { RetryPolicySpec } from '../api/retry-policy.js';
-import { callableNames } from '../model/host.js';
+import { callableNames, splitServiceHost } from '../model/host.js';
 import { mayCarryHttp, type Service, type ServicePort } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
+import { visibleServices } from '../model/visible-services.js';
 import { memoize } from '../util/memoize.js';
 import {
   RouteConfigurationSchema,
@@ -31,22 +32,26 @@ const portOfForeignHosts = 80;
 /** Longest body of a fixed answer, in bytes: what the schema takes. Envoy's own default is 4096. */
 const longestDirectResponse = 1024 * 1024;
 
+/** What a client sees of a snapshot. */
+type Seen = Pick<Snapshot, 'services' | 'meshConfig'>;
+
 /** Everything that decides where requests of `client` go. */
 export function compileRouteConfigurations(snapshot: Snapshot, client: Client): CompiledRouteConfigurations {
   const everyHost: VirtualHost[] = [];
   const configurations: RouteConfiguration[] = [];
   const omissions = new Set<Omission>();
-  for (const service of snapshot.services.all) {
+  const taken = new Set<string>();
+  const seen = { services: visibleServices(snapshot.services, client.namespace), meshConfig: snapshot.meshConfig };
+  for (const service of seen.services.all) {
     const owner = owningVirtualService(snapshot, service.host, client.namespace);
     for (const port of service.ports) {
-      const compiled = mayCarryHttp(port.protocol) ? routesOf(owner, service, port, snapshot, client) : bytesOnly;
+      const compiled = mayCarryHttp(port.protocol) ? routesOf(owner, service, port, seen, client) : bytesOnly;
       for (const omission of compiled.omissions) omissions.add(omission);
-      everyHost.push(virtualHost(service, port, client.namespace, compiled));
+      everyHost.push(...withFreeDomains(virtualHost(service, port, client.namespace, compiled), taken));
       if (mayCarryHttp(port.protocol)) configurations.push(serviceRoutes(service, port, compiled));
     }
   }
-  const taken = new Set(everyHost.flatMap(({ domains }) => domains));
-  everyHost.push(...foreignHosts(snapshot, client, taken));
+  everyHost.push(...foreignHosts(snapshot, seen, client, taken));
   configurations.unshift(
     create(RouteConfigurationSchema, {
       name: httpProxyRoutes,
@@ -64,7 +69,7 @@ function routesOf(
   owner: VirtualService | undefined,
   service: Service,
   port: ServicePort,
-  { services, meshConfig }: Snapshot,
+  { services, meshConfig }: Seen,
   client: Client,
 ): CompiledRoutes {
   const retries = meshConfig.defaultHttpRetryPolicy;
@@ -93,8 +98,8 @@ const serviceRoutes = memoize((service: Service, port: ServicePort, compiled: Co
 
 const virtualHost = memoize(
   (service: Service, port: ServicePort, namespace: string, compiled: CompiledRoutes): VirtualHost => {
-    const names = callableNames(service.name, service.namespace, namespace);
-    const withDot = [`${service.host}.`];
+    const names = namesOf(service, namespace);
+    const withDot = service.host.startsWith('*') ? [] : [`${service.host}.`];
     const domains = [...names, ...withDot].map((name) => `${name}:${port.port}`);
     // Without a port a host means port 80 where the service has it, else its first.
     if (port.port === (service.ports.find((candidate) => candidate.port === 80) ?? service.ports[0])?.port)
@@ -106,6 +111,21 @@ const virtualHost = memoize(
     });
   },
 );
+
+/** Only hosts of the mesh's own form have short names. */
+function namesOf({ host, entry }: Service, clientNamespace: string): string[] {
+  const parts = splitServiceHost(host);
+  if (parts === undefined || (entry !== undefined && entry.namespace !== parts.namespace)) return [host];
+  return callableNames(parts.name, parts.namespace, clientNamespace);
+}
+
+/** A domain can stand once: what an earlier service is called by stays its own. */
+function withFreeDomains(host: VirtualHost, taken: Set<string>): VirtualHost[] {
+  const domains = host.domains.filter((domain) => !taken.has(domain));
+  for (const domain of domains) taken.add(domain);
+  if (domains.length === 0) return [];
+  return [domains.length === host.domains.length ? host : create(VirtualHostSchema, { ...host, domains })];
+}
 
 /** CONNECT to a service goes on in the listener for its port, as if its address had been called. */
 const connectRoute = memoize((service: Service, port: ServicePort): Route =>
@@ -127,17 +147,19 @@ const connectRoute = memoize((service: Service, port: ServicePort): Route =>
  * Hosts that VirtualServices name and no service has: they too get a virtual host, from the oldest object that names them.
  * A domain can stand once: what a service is called by already stays the service's.
  */
-function foreignHosts(snapshot: Snapshot, client: Client, taken: ReadonlySet<string>): VirtualHost[] {
+function foreignHosts(
+  snapshot: Snapshot,
+  { services, meshConfig }: Seen,
+  client: Client,
+  taken: ReadonlySet<string>,
+): VirtualHost[] {
   const hosts = new Map<string, VirtualService>();
   for (const owner of snapshot.virtualServices)
     if (appliesInMesh(owner, client.namespace) && owner.spec.http !== undefined)
       for (const host of hostsOf(owner))
-        if (!snapshot.services.byHost.has(host) && !taken.has(host) && !hosts.has(host)) hosts.set(host, owner);
+        if (!services.byHost.has(host) && !taken.has(host) && !hosts.has(host)) hosts.set(host, owner);
   return [...hosts].map(([host, owner]) =>
-    foreignHost(
-      host,
-      ownedRoutes(owner, snapshot.services, client, portOfForeignHosts, snapshot.meshConfig.defaultHttpRetryPolicy),
-    ),
+    foreignHost(host, ownedRoutes(owner, services, client, portOfForeignHosts, meshConfig.defaultHttpRetryPolicy)),
   );
 }
 
