@@ -76,13 +76,21 @@ export function endpointsOfEntry(entry: ServiceEntry, around: EntrySurroundings)
   const { endpoints = [], workloadSelector } = entry.spec;
   if (workloadSelector === undefined)
     return endpoints.map((spec, i) => entryEndpoint(entry, `spec.endpoints[${i}]`, spec, around.trustDomain));
-  const wanted = workloadSelector.labels ?? {};
+  return selectEndpoints(entry.namespace, workloadSelector.labels ?? {}, around);
+}
+
+/** WorkloadEntries and workloads of a namespace that have these labels. */
+export function selectEndpoints(
+  namespace: string,
+  wanted: Readonly<Record<string, string>>,
+  around: EntrySurroundings,
+): ServiceEndpoint[] {
   return [
     ...around.workloadEntries
-      .filter(({ namespace, spec }) => namespace === entry.namespace && matchesLabels(spec.labels ?? {}, wanted))
+      .filter((object) => object.namespace === namespace && matchesLabels(object.spec.labels ?? {}, wanted))
       .map((object) => entryEndpoint(object, '', object.spec, around.trustDomain)),
     ...around.workloads
-      .filter(({ namespace, labels }) => namespace === entry.namespace && matchesLabels(labels, wanted))
+      .filter((workload) => workload.namespace === namespace && matchesLabels(workload.labels, wanted))
       .map((workload): WorkloadEndpoint => ({ kind: 'workload', workload })),
   ];
 }
@@ -105,13 +113,22 @@ function entryEndpoint(object: MeshObject, path: string, spec: WorkloadEntrySpec
   };
 }
 
-/** The services of a ServiceEntry, one for each host. */
-export function servicesOfEntry(entry: ServiceEntry, endpoints: readonly ServiceEndpoint[]): Service[] {
-  const { hosts, ports = [], subjectAltNames = [] } = entry.spec;
-  const identities = endpoints.flatMap((endpoint) => {
+/** Identities that servers at these endpoints may have. */
+export function identitiesOf(endpoints: readonly ServiceEndpoint[], more: readonly string[] = []): string[] {
+  const own = endpoints.flatMap((endpoint) => {
     if (endpoint.kind === 'workload') return [endpoint.workload.spiffeId];
     return endpoint.takesTls && endpoint.spiffeId !== undefined ? [endpoint.spiffeId] : [];
   });
+  return [...new Set([...own, ...more])].sort();
+}
+
+/** The services of a ServiceEntry, one for each host. */
+export function servicesOfEntry(entry: ServiceEntry, endpoints: readonly ServiceEndpoint[]): Service[] {
+  const { hosts, ports = [], subjectAltNames = [] } = entry.spec;
+  const identities = identitiesOf(
+    endpoints,
+    subjectAltNames.filter((name) => name.startsWith('spiffe://')),
+  );
   return hosts.map((host) => ({
     name: host.toLowerCase(),
     namespace: entry.namespace,
@@ -122,7 +139,7 @@ export function servicesOfEntry(entry: ServiceEntry, endpoints: readonly Service
       protocol: protocol === '' ? 'detect' : entryProtocols[protocol.toLowerCase() as keyof typeof entryProtocols],
       ...(targetPort === undefined ? {} : { targetPort }),
     })),
-    identities: [...new Set([...identities, ...subjectAltNames.filter((name) => name.startsWith('spiffe://'))])].sort(),
+    identities,
     entry,
   }));
 }
@@ -132,7 +149,8 @@ export function keepEqualServices(services: readonly Service[], before: readonly
   const known = new Map(before.map((service) => [`${service.namespace}/${service.host}`, service]));
   const kept = services.map((service) => {
     const old = known.get(`${service.namespace}/${service.host}`);
-    return old !== undefined && old.entry === service.entry && isDeepStrictEqual(old, service) ? old : service;
+    if (old === undefined || old.entry !== service.entry || old.object !== service.object) return service;
+    return isDeepStrictEqual(old, service) ? old : service;
   });
   return kept.length === before.length && kept.every((service, i) => service === before[i]) ? before : kept;
 }
