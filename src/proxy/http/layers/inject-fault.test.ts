@@ -116,6 +116,21 @@ describe('a delay', () => {
     assert.match(through.caller.sent, /^HTTP\/1\.1 418 /);
     assert.equal(through.logged[0]!.responseFlags, 'DI,FI');
   });
+  it('keeps nothing from copies', async () => {
+    for (const [during, after, body] of [
+      ['Content-Length: 5\r\n\r\nabc', 'de', 'abcde'],
+      ['Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nt: u\r\n\r\n', '', '3\r\nabc\r\n0\r\nt: u\r\n\r\n'],
+    ]) {
+      const through = proxy(
+        hindered({ delay }, { requestMirrorPolicies: [{ cluster: 'copy' }] }, { clusters: { c: true, copy: true } }),
+      );
+      await through.send(`POST / HTTP/1.1\r\nHost: shop\r\n${during}`);
+      mock.timers.tick(5000);
+      await through.send(after!);
+      for (const server of [await through.connect(), await through.connect()])
+        assert.ok(server.sent.endsWith(`\r\n\r\n${body}`), server.sent);
+    }
+  });
   it('ends with its caller', async () => {
     const through = proxy(hindered({ delay }));
     await through.send(get());
