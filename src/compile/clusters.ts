@@ -161,7 +161,7 @@ function compileEndpoints(
 function lbEndpoint(snapshot: Snapshot, member: ServiceEndpoint, port: ServicePort) {
   const place = placeOf(member, port);
   if (place === undefined || (member.kind === 'workload' && !member.workload.ready)) return [];
-  if (member.kind === 'entry' && isEntrance(snapshot.workloads.values(), place)) return []; // a finding says so
+  if (member.kind === 'entry' && isEntrance(snapshot.workloads, place)) return []; // a finding says so
   const takesTls =
     member.kind === 'workload'
       ? effectiveMode(snapshot, member.workload, targetPort(port)).mode !== 'DISABLE'

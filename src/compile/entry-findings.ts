@@ -93,7 +93,7 @@ function findLoops(snapshot: Snapshot, entry: ServiceEntry): Diagnostic[] {
     (service?.ports ?? []).flatMap((port) => {
       const place = placeOf(endpoint, port);
       if (endpoint.kind !== 'entry' || place === undefined) return [];
-      if (!isEntrance(snapshot.workloads.values(), place)) return [];
+      if (!isEntrance(snapshot.workloads, place)) return [];
       const path = endpoint.path === '' ? 'spec.address' : `${endpoint.path}.address`;
       const message = `${place.address}:${place.port} is where applications enter this mesh: requests would come back for ever, so it is left out; give the address of the server itself`;
       return [finding('error', 'LAT0007', endpoint.object, path, message)];

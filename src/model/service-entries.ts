@@ -5,6 +5,7 @@ import type { MeshObject } from '../api/object.js';
 import { entryProtocols } from '../api/service-entry.js';
 import { tlsModeLabel, type WorkloadEntrySpec } from '../api/workload-entry.js';
 import { formatSpiffeId } from '../identity/spiffe-id.js';
+import { memoize } from '../util/memoize.js';
 import type { Service, ServicePort } from './service.js';
 import { matchesLabels, type Address, type Workload } from './workload.js';
 
@@ -48,12 +49,20 @@ function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.0\.0\.1$/i.test(address) || /^::ffff:7f00:0*1$/i.test(address);
 }
 
+/** Loopback ports by which applications enter the mesh. */
+const entrancePorts = memoize(
+  (workloads: ReadonlyMap<string, Workload>): ReadonlySet<number> =>
+    new Set(
+      [...workloads.values()].flatMap(({ outboundHttp, upstreams }) => [
+        outboundHttp.port,
+        ...upstreams.map(({ listen }) => listen.port),
+      ]),
+    ),
+);
+
 /** Whether a place is an entrance of the mesh itself: a request that is sent there would come back for ever. */
-export function isEntrance(workloads: Iterable<Workload>, { address, port }: Address): boolean {
-  if (!isLoopback(address)) return false;
-  for (const { outboundHttp, upstreams } of workloads)
-    if (outboundHttp.port === port || upstreams.some(({ listen }) => listen.port === port)) return true;
-  return false;
+export function isEntrance(workloads: ReadonlyMap<string, Workload>, { address, port }: Address): boolean {
+  return isLoopback(address) && entrancePorts(workloads).has(port);
 }
 
 /** Where an endpoint answers for a port of a service; undefined where it does not. */
