@@ -99,7 +99,7 @@ ${taken.join('\n')}
 ${refused.join('\n')}
 
 What runs is said in [mesh.yaml](mesh-yaml.md), which takes the place of Services, workloads and their endpoints; what runs
-elsewhere is named by ServiceEntries. Where both have a host, mesh.yaml counts.
+elsewhere is named by ServiceEntries. For one host mesh.yaml counts before Service objects, those before ServiceEntries.
 
 ${kinds.map(({ kind, spec }) => `## ${kind}\n\n${fieldTable(spec)}\n`).join('\n')}
 ## MeshConfig

@@ -58,7 +58,8 @@ export const kinds: readonly Kind[] = [
     versions: ['v1'],
     names: ['services', 'service', 'svc'],
     spec: serviceSpec,
-    purpose: 'further labels of a service of mesh.yaml; fields that are not named below have no effect',
+    purpose:
+      'further labels of a service of mesh.yaml, or a service that selects workloads; fields that are not named below have no effect',
   },
   {
     kind: 'ServiceEntry',

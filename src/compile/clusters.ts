@@ -73,7 +73,7 @@ const compileCluster = memoize(
     const name = outboundClusterName(port.port, subset?.name ?? '', service.host);
     const metadata =
       source === undefined
-        ? service.entry && provenance(service.entry, 'spec')
+        ? serviceProvenance(service)
         : provenance(source, subset === undefined ? 'spec' : `spec.subsets[${source.spec.subsets!.indexOf(subset)}]`);
     return create(ClusterSchema, {
       name,
@@ -92,6 +92,12 @@ const compileCluster = memoize(
     });
   },
 );
+
+/** The object that a service comes from; undefined for those of mesh.yaml. */
+function serviceProvenance({ entry, object }: Service) {
+  const source = entry ?? object;
+  return source && provenance(source, 'spec');
+}
 
 /** What Istio says of a service in a cluster: the source of the destination_service labels. */
 function serviceMetadata(service: Service, subset: string | undefined) {
@@ -155,7 +161,7 @@ function compileEndpoints(
 function lbEndpoint(snapshot: Snapshot, member: ServiceEndpoint, port: ServicePort) {
   const place = placeOf(member, port);
   if (place === undefined || (member.kind === 'workload' && !member.workload.ready)) return [];
-  if (member.kind === 'entry' && isEntrance(snapshot.workloads.values(), place)) return []; // a finding says so
+  if (member.kind === 'entry' && isEntrance(snapshot.workloads, place)) return []; // a finding says so
   const takesTls =
     member.kind === 'workload'
       ? effectiveMode(snapshot, member.workload, targetPort(port)).mode !== 'DISABLE'

@@ -77,8 +77,8 @@ describe('it is said', () => {
       ),
       [
         'warning IST0127 ServiceEntry/default/vm.mesh spec.workloadSelector: no WorkloadEntry and no workload of namespace default has these labels (app=vm); requests are answered with 503',
-        'warning IST0127 WorkloadEntry/default/vm spec.labels: no ServiceEntry of namespace default selects its labels (app=other), so it has no effect',
-        'warning IST0127 WorkloadEntry/shop/far spec.labels: no ServiceEntry of namespace shop selects its labels (app=vm), so it has no effect',
+        'warning IST0127 WorkloadEntry/default/vm spec.labels: no ServiceEntry and no Service of namespace default selects its labels (app=other), so it has no effect',
+        'warning IST0127 WorkloadEntry/shop/far spec.labels: no ServiceEntry and no Service of namespace shop selects its labels (app=vm), so it has no effect',
       ],
     );
   });
@@ -93,7 +93,7 @@ describe('it is said', () => {
       ),
       [
         'warning IST0101 ServiceEntry/default/picked.mesh spec.ports[0]: the selected workload reviews-v1-0 has no port 80, only 9080, so it does not answer for this one; set targetPort',
-        'warning IST0101 WorkloadEntry/default/vm spec.ports.https: no ServiceEntry that selects it has a port https, only http, so it has no effect',
+        'warning IST0101 WorkloadEntry/default/vm spec.ports.https: nothing that selects it has a port https, only http, so it has no effect',
       ],
     );
   });

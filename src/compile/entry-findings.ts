@@ -4,10 +4,9 @@ import type { ServiceEntry } from '../api/kinds.js';
 import { objectKey } from '../api/object.js';
 import { tlsModeLabel } from '../api/workload-entry.js';
 import { callableNames } from '../model/host.js';
-import { isEntrance, placeOf, targetPort } from '../model/service-entries.js';
+import { isEntrance, placeOf, targetPort, type ServiceEndpoint } from '../model/service-entries.js';
 import { isExternal, type Service } from '../model/service.js';
-import type { Snapshot } from '../model/snapshot.js';
-import { matchesLabels } from '../model/workload.js';
+import { endpointsOf, type Snapshot } from '../model/snapshot.js';
 import { finding, formatLabels } from './finding.js';
 
 export function findEntryProblems(snapshot: Snapshot): Diagnostic[] {
@@ -29,15 +28,20 @@ export function findEntryProblems(snapshot: Snapshot): Diagnostic[] {
 /** A host belongs to mesh.yaml before ServiceEntries, and in one namespace to the oldest of those. */
 function findTakenHosts(snapshot: Snapshot): Diagnostic[] {
   const ofMesh = new Map<string, string>();
-  for (const { name, namespace } of snapshot.parts.services)
-    for (const host of callableNames(name, namespace, namespace)) ofMesh.set(host, `${name} (namespace ${namespace})`);
+  for (const { name, namespace, entry, object } of snapshot.services.all)
+    if (entry === undefined)
+      for (const host of callableNames(name, namespace, namespace))
+        ofMesh.set(
+          host,
+          object === undefined ? `service ${name} (namespace ${namespace}) of mesh.yaml` : objectKey(object),
+        );
   const owners = new Map<string, ServiceEntry>();
   return snapshot.serviceEntries.flatMap((entry) =>
     entry.spec.hosts.flatMap((written, i) => {
       const host = written.toLowerCase();
       const service = ofMesh.get(host);
       if (service !== undefined) {
-        const message = `${host} is a name of service ${service} of mesh.yaml, which counts; rename one`;
+        const message = `${host} is a name of ${service}, which counts; rename one`;
         return [finding('warning', 'LAT0010', entry, `spec.hosts[${i}]`, message)];
       }
       const key = `${entry.namespace}/${host}`;
@@ -89,7 +93,7 @@ function findLoops(snapshot: Snapshot, entry: ServiceEntry): Diagnostic[] {
     (service?.ports ?? []).flatMap((port) => {
       const place = placeOf(endpoint, port);
       if (endpoint.kind !== 'entry' || place === undefined) return [];
-      if (!isEntrance(snapshot.workloads.values(), place)) return [];
+      if (!isEntrance(snapshot.workloads, place)) return [];
       const path = endpoint.path === '' ? 'spec.address' : `${endpoint.path}.address`;
       const message = `${place.address}:${place.port} is where applications enter this mesh: requests would come back for ever, so it is left out; give the address of the server itself`;
       return [finding('error', 'LAT0007', endpoint.object, path, message)];
@@ -120,21 +124,17 @@ function findNamelessTls(snapshot: Snapshot, entry: ServiceEntry): Diagnostic[] 
 
 function findIdleWorkloadEntries(snapshot: Snapshot): Diagnostic[] {
   return snapshot.workloadEntries.flatMap((object) => {
-    const selecting = snapshot.serviceEntries.filter(
-      ({ namespace, spec }) =>
-        namespace === object.namespace &&
-        spec.workloadSelector !== undefined &&
-        matchesLabels(object.spec.labels ?? {}, spec.workloadSelector.labels ?? {}),
-    );
+    const isMember = (endpoint: ServiceEndpoint) => endpoint.kind === 'entry' && endpoint.object === object;
+    const selecting = snapshot.services.all.filter((service) => endpointsOf(snapshot, service).some(isMember));
     if (selecting.length === 0) {
-      const message = `no ServiceEntry of namespace ${object.namespace} selects its labels (${formatLabels(object.spec.labels ?? {})}), so it has no effect`;
+      const message = `no ServiceEntry and no Service of namespace ${object.namespace} selects its labels (${formatLabels(object.spec.labels ?? {})}), so it has no effect`;
       return [finding('warning', 'IST0127', object, 'spec.labels', message)];
     }
-    const known = new Set(selecting.flatMap(({ spec }) => (spec.ports ?? []).map(({ name }) => name)));
+    const known = new Set(selecting.flatMap(({ ports }) => ports.map(({ name }) => name)));
     return Object.keys(object.spec.ports ?? {})
       .filter((name) => !known.has(name))
       .map((name) => {
-        const message = `no ServiceEntry that selects it has a port ${name}, only ${[...known].join(', ')}, so it has no effect`;
+        const message = `nothing that selects it has a port ${name}, only ${[...known].join(', ')}, so it has no effect`;
         return finding('warning', 'IST0101', object, `spec.ports.${name}`, message);
       });
   });

@@ -1,6 +1,7 @@
 // What is valid by itself but does not do what its author thinks: references that lead nowhere, conflicts that are decided
 // silently elsewhere, parts without effect. Computed from the snapshot with the same functions that compile it.
 import type { Diagnostic } from '../api/diagnostic.js';
+import type { ServiceObject } from '../api/kinds.js';
 import { objectKey, type MeshObject } from '../api/object.js';
 import type { HttpRouteRule, RouteDestination } from '../api/virtual-service.js';
 import type { TrafficPolicy } from '../api/destination-rule.js';
@@ -18,6 +19,7 @@ import { finding, formatLabels } from './finding.js';
 import { effectiveMode } from './peer-authentication.js';
 import { takesTcpRules } from './tcp-routes.js';
 import { findIdleRouteParts } from './route-findings.js';
+import { findCollectorProblems } from './tracing.js';
 import { hostsOf } from './virtual-services.js';
 
 /** Every finding about the objects of a snapshot. */
@@ -32,6 +34,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findIdleParts(snapshot),
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
+  ...findCollectorProblems(snapshot),
   ...findEntryProblems(snapshot),
 ]);
 
@@ -265,12 +268,13 @@ function findIdleParts(snapshot: Snapshot): Diagnostic[] {
 
 /** Protocols that a later version reads request by request. */
 function findUnreadProtocols(snapshot: Snapshot): Diagnostic[] {
-  return snapshot.services.all.flatMap(({ name, ports, entry }) =>
+  return snapshot.services.all.flatMap(({ name, ports, entry, object }) =>
     ports
       .filter(({ protocol }) => protocol === 'http2' || protocol === 'grpc')
       .map(({ port, protocol }): Diagnostic => {
         const message = `port ${port} is declared ${protocol}, which is carried as bytes in this version: encrypted and counted as TCP, without routes and without counts of requests`;
-        if (entry !== undefined) return finding('info', 'LAT0007', entry, 'spec.ports', message);
+        const source = entry ?? object;
+        if (source !== undefined) return finding('info', 'LAT0007', source, 'spec.ports', message);
         return {
           severity: 'info',
           code: 'LAT0007',
@@ -289,8 +293,9 @@ function findServiceConflicts(snapshot: Snapshot): Diagnostic[] {
   return snapshot.serviceObjects.flatMap((object) => {
     const host = `${object.name}.${object.namespace}.svc.cluster.local`;
     const service = snapshot.services.byHost.get(host);
+    if (service?.object === object) return findIdleService(snapshot, object);
     if (service === undefined) {
-      const message = `mesh.yaml has no service ${object.name} in namespace ${object.namespace}, so nothing runs for it; add it there${suggestHost(snapshot, object.name, host)}`;
+      const message = `mesh.yaml has no service ${object.name} in namespace ${object.namespace}, so nothing runs for it; add it there, or give it ports and a selector${suggestHost(snapshot, object.name, host)}`;
       return [finding('warning', 'IST0101', object, 'metadata.name', message)];
     }
     const ports = service.ports.map(({ port }) => port);
@@ -316,4 +321,16 @@ function findServiceConflicts(snapshot: Snapshot): Diagnostic[] {
     });
     return [...wrongPorts, ...wrongLabels];
   });
+}
+
+/** A Service object that selects workloads itself. */
+function findIdleService(snapshot: Snapshot, object: ServiceObject): Diagnostic[] {
+  const namedPorts = (object.spec.ports ?? []).flatMap(({ port, targetPort }, i) => {
+    if (typeof targetPort !== 'string') return [];
+    const message = `names of ports are not looked up, so it is ${port}; write a number`;
+    return [finding('warning', 'LAT0007', object, `spec.ports[${i}].targetPort`, message)];
+  });
+  if ((snapshot.entryEndpoints.get(object) ?? []).length > 0) return namedPorts;
+  const message = `no workload and no WorkloadEntry of namespace ${object.namespace} has these labels (${formatLabels(object.spec.selector ?? {})}); requests are answered with 503`;
+  return [...namedPorts, finding('warning', 'IST0127', object, 'spec.selector', message)];
 }

@@ -4,12 +4,13 @@ import { describe, it } from 'node:test';
 import { jsonOf } from '../../test/harness/resources.js';
 import { snapshotOf, workloadOf } from '../../test/harness/snapshots.js';
 import { compileWorkload } from './compile.js';
+import { findProblems } from './findings.js';
 
 const services = `
 services:
-  web: { port: 80, command: web, versions: { v1: { command: a, replicas: 2 }, v2: { command: b } } }
+  web: { port: 80, versions: { v1: { command: a, replicas: 2 }, v2: { command: b } } }
   reviews: { port: 80, command: reviews }
-`.replace(' command: web,', '');
+`;
 
 const compile = async (meshConfig: string, ...names: string[]) => {
   const snapshot = await snapshotOf(`meshConfig: ${meshConfig}${services}`);
@@ -50,6 +51,19 @@ describe('tracing', () => {
   it('goes without the tags of Istio where they are not wanted', async () => {
     const [one] = await compile('{ defaultConfig: { tracing: { enableIstioTags: false } } }', 'web-v1-0');
     assert.doesNotMatch(JSON.stringify(jsonOf(one!, 'listener', connect)), /istio\.canonical/);
+  });
+
+  it('warns of a collector that is a service of the mesh, to which spans find no way', async () => {
+    for (const name of ['reviews.default', 'Reviews.default.svc', 'reviews.default.svc.cluster.local']) {
+      const problems = findProblems(await snapshotOf(`meshConfig: ${withZipkin(`${name}:9411`)}${services}`));
+      const [said, ...more] = problems.map(({ code, file, path, message }) => `${code} ${file} ${path}: ${message}`);
+      assert.match(
+        said!,
+        /^LAT0007 mesh\.yaml meshConfig\.defaultConfig\.tracing\.zipkin\.address: names the service reviews of the mesh, .*; write the address/,
+      );
+      assert.deepEqual(more, []);
+    }
+    assert.deepEqual(findProblems(await snapshotOf(`meshConfig: ${withZipkin('reviews:9411')}${services}`)), []);
   });
 
   for (const [address, type, host, port] of [

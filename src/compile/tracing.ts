@@ -1,8 +1,11 @@
 // Tracing as MeshConfig asks for it: what a connection manager does about traces, and the cluster of the collector.
 import { create } from '@bufbuild/protobuf';
 import { isIP } from 'node:net';
+import type { Diagnostic } from '../api/diagnostic.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import { parseCollectorAddress, type Tracing } from '../api/tracing.js';
+import { callableNames } from '../model/host.js';
+import type { Snapshot } from '../model/snapshot.js';
 import type { Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
 import {
@@ -97,6 +100,25 @@ export const compileCollectorClusters = memoize((meshConfig: MeshConfig): readon
     }),
   ];
 });
+
+/** Spans are posted past the mesh, where names of services mean nothing. */
+export function findCollectorProblems({ meshConfig, services }: Snapshot): Diagnostic[] {
+  const address = findTracing(meshConfig)?.zipkin?.address;
+  const host = address === undefined ? undefined : parseCollectorAddress(address)?.host.toLowerCase();
+  const service = services.all.find(({ name, namespace }) => callableNames(name, namespace, '').includes(host ?? ''));
+  if (service === undefined) return [];
+  return [
+    {
+      severity: 'warning',
+      code: 'LAT0007',
+      object: '',
+      file: 'mesh.yaml',
+      line: 0,
+      path: 'meshConfig.defaultConfig.tracing.zipkin.address',
+      message: `names the service ${service.name} of the mesh, but spans are sent past the mesh, so they are lost; write the address and port at which the collector itself listens`,
+    },
+  ];
+}
 
 function provider({ zipkin }: Tracing) {
   if (zipkin === undefined) return {};

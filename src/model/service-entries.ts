@@ -5,6 +5,7 @@ import type { MeshObject } from '../api/object.js';
 import { entryProtocols } from '../api/service-entry.js';
 import { tlsModeLabel, type WorkloadEntrySpec } from '../api/workload-entry.js';
 import { formatSpiffeId } from '../identity/spiffe-id.js';
+import { memoize } from '../util/memoize.js';
 import type { Service, ServicePort } from './service.js';
 import { matchesLabels, type Address, type Workload } from './workload.js';
 
@@ -48,12 +49,20 @@ function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\.0\.0\.1$/i.test(address) || /^::ffff:7f00:0*1$/i.test(address);
 }
 
+/** Loopback ports by which applications enter the mesh. */
+const entrancePorts = memoize(
+  (workloads: ReadonlyMap<string, Workload>): ReadonlySet<number> =>
+    new Set(
+      [...workloads.values()].flatMap(({ outboundHttp, upstreams }) => [
+        outboundHttp.port,
+        ...upstreams.map(({ listen }) => listen.port),
+      ]),
+    ),
+);
+
 /** Whether a place is an entrance of the mesh itself: a request that is sent there would come back for ever. */
-export function isEntrance(workloads: Iterable<Workload>, { address, port }: Address): boolean {
-  if (!isLoopback(address)) return false;
-  for (const { outboundHttp, upstreams } of workloads)
-    if (outboundHttp.port === port || upstreams.some(({ listen }) => listen.port === port)) return true;
-  return false;
+export function isEntrance(workloads: ReadonlyMap<string, Workload>, { address, port }: Address): boolean {
+  return isLoopback(address) && entrancePorts(workloads).has(port);
 }
 
 /** Where an endpoint answers for a port of a service; undefined where it does not. */
@@ -76,13 +85,21 @@ export function endpointsOfEntry(entry: ServiceEntry, around: EntrySurroundings)
   const { endpoints = [], workloadSelector } = entry.spec;
   if (workloadSelector === undefined)
     return endpoints.map((spec, i) => entryEndpoint(entry, `spec.endpoints[${i}]`, spec, around.trustDomain));
-  const wanted = workloadSelector.labels ?? {};
+  return selectEndpoints(entry.namespace, workloadSelector.labels ?? {}, around);
+}
+
+/** WorkloadEntries and workloads of a namespace that have these labels. */
+export function selectEndpoints(
+  namespace: string,
+  wanted: Readonly<Record<string, string>>,
+  around: EntrySurroundings,
+): ServiceEndpoint[] {
   return [
     ...around.workloadEntries
-      .filter(({ namespace, spec }) => namespace === entry.namespace && matchesLabels(spec.labels ?? {}, wanted))
+      .filter((object) => object.namespace === namespace && matchesLabels(object.spec.labels ?? {}, wanted))
       .map((object) => entryEndpoint(object, '', object.spec, around.trustDomain)),
     ...around.workloads
-      .filter(({ namespace, labels }) => namespace === entry.namespace && matchesLabels(labels, wanted))
+      .filter((workload) => workload.namespace === namespace && matchesLabels(workload.labels, wanted))
       .map((workload): WorkloadEndpoint => ({ kind: 'workload', workload })),
   ];
 }
@@ -105,13 +122,22 @@ function entryEndpoint(object: MeshObject, path: string, spec: WorkloadEntrySpec
   };
 }
 
-/** The services of a ServiceEntry, one for each host. */
-export function servicesOfEntry(entry: ServiceEntry, endpoints: readonly ServiceEndpoint[]): Service[] {
-  const { hosts, ports = [], subjectAltNames = [] } = entry.spec;
-  const identities = endpoints.flatMap((endpoint) => {
+/** Identities that servers at these endpoints may have. */
+export function identitiesOf(endpoints: readonly ServiceEndpoint[], more: readonly string[] = []): string[] {
+  const own = endpoints.flatMap((endpoint) => {
     if (endpoint.kind === 'workload') return [endpoint.workload.spiffeId];
     return endpoint.takesTls && endpoint.spiffeId !== undefined ? [endpoint.spiffeId] : [];
   });
+  return [...new Set([...own, ...more])].sort();
+}
+
+/** The services of a ServiceEntry, one for each host. */
+export function servicesOfEntry(entry: ServiceEntry, endpoints: readonly ServiceEndpoint[]): Service[] {
+  const { hosts, ports = [], subjectAltNames = [] } = entry.spec;
+  const identities = identitiesOf(
+    endpoints,
+    subjectAltNames.filter((name) => name.startsWith('spiffe://')),
+  );
   return hosts.map((host) => ({
     name: host.toLowerCase(),
     namespace: entry.namespace,
@@ -122,7 +148,7 @@ export function servicesOfEntry(entry: ServiceEntry, endpoints: readonly Service
       protocol: protocol === '' ? 'detect' : entryProtocols[protocol.toLowerCase() as keyof typeof entryProtocols],
       ...(targetPort === undefined ? {} : { targetPort }),
     })),
-    identities: [...new Set([...identities, ...subjectAltNames.filter((name) => name.startsWith('spiffe://'))])].sort(),
+    identities,
     entry,
   }));
 }
@@ -132,7 +158,8 @@ export function keepEqualServices(services: readonly Service[], before: readonly
   const known = new Map(before.map((service) => [`${service.namespace}/${service.host}`, service]));
   const kept = services.map((service) => {
     const old = known.get(`${service.namespace}/${service.host}`);
-    return old !== undefined && old.entry === service.entry && isDeepStrictEqual(old, service) ? old : service;
+    if (old === undefined || old.entry !== service.entry || old.object !== service.object) return service;
+    return isDeepStrictEqual(old, service) ? old : service;
   });
   return kept.length === before.length && kept.every((service, i) => service === before[i]) ? before : kept;
 }

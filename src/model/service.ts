@@ -1,5 +1,5 @@
 // A service: a name that is called, its ports, and the identities that may answer for it.
-import type { ServiceEntry } from '../api/kinds.js';
+import type { ServiceEntry, ServiceObject } from '../api/kinds.js';
 import type { PortProtocol } from '../api/mesh-file.js';
 
 /** How the bytes of a port are read; `detect` decides by the first bytes of each connection. */
@@ -22,8 +22,10 @@ export interface Service {
   readonly ports: readonly ServicePort[];
   /** SPIFFE IDs of its workloads: a server with another identity is refused. */
   readonly identities: readonly string[];
-  /** Where it comes from; absent: from mesh.yaml. */
+  /** The ServiceEntry that it comes from. */
   readonly entry?: ServiceEntry;
+  /** The Service object that it comes from; without it and an entry it is from mesh.yaml. */
+  readonly object?: ServiceObject;
 }
 
 /** Whether a service is outside the mesh: called in plaintext, whatever its endpoints say. */

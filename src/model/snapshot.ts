@@ -9,6 +9,7 @@ import type {
 } from '../api/kinds.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import type { MeshObject } from '../api/object.js';
+import { endpointsOfObject, selectsWorkloads, serviceOfObject } from './selecting-services.js';
 import { endpointsOfEntry, keepEqualServices, servicesOfEntry, type ServiceEndpoint } from './service-entries.js';
 import type { Service } from './service.js';
 import { labelWorkloads } from './service-objects.js';
@@ -16,7 +17,7 @@ import type { Workload } from './workload.js';
 
 /** Services by full name; a value of its own so that results which depend on it alone survive other changes. */
 export interface ServiceIndex {
-  /** Those of mesh.yaml, then those of ServiceEntries, the oldest first. */
+  /** Those of mesh.yaml, then those of Service objects and of ServiceEntries, the oldest first. */
   readonly all: readonly Service[];
   /** Of several with one host the first. */
   readonly byHost: ReadonlyMap<string, Service>;
@@ -31,8 +32,8 @@ export interface Snapshot {
   readonly workloads: ReadonlyMap<string, Workload>;
   /** Workloads by the full name of their service. */
   readonly workloadsByService: ReadonlyMap<string, readonly Workload[]>;
-  /** Endpoints of the services of ServiceEntries. */
-  readonly entryEndpoints: ReadonlyMap<ServiceEntry, readonly ServiceEndpoint[]>;
+  /** Endpoints of the services of ServiceEntries, and of Service objects that select workloads. */
+  readonly entryEndpoints: ReadonlyMap<ServiceEntry | ServiceObject, readonly ServiceEndpoint[]>;
   /** All objects, oldest first; in files that is the order of (path, document). */
   readonly objects: readonly MeshObject[];
   readonly virtualServices: readonly VirtualService[];
@@ -61,11 +62,19 @@ export function createSnapshot(parts: SnapshotParts, previous?: Snapshot): Snaps
   const sameWorkloads = previous?.parts.workloads === parts.workloads && previous.serviceObjects === serviceObjects;
   const labelled = sameWorkloads ? [...previous.workloads.values()] : labelWorkloads(parts.workloads, serviceObjects);
   const around = { workloadEntries, workloads: labelled, trustDomain: parts.meshConfig.trustDomain };
-  const entryEndpoints = new Map(serviceEntries.map((entry) => [entry, endpointsOfEntry(entry, around)]));
+  const selecting = serviceObjects.filter(selectsWorkloads);
+  const entryEndpoints = new Map<ServiceEntry | ServiceObject, readonly ServiceEndpoint[]>([
+    ...selecting.map((object) => [object, endpointsOfObject(object, around)] as const),
+    ...serviceEntries.map((entry) => [entry, endpointsOfEntry(entry, around)] as const),
+  ]);
+  const added = [
+    ...selecting.map((object) => serviceOfObject(object, entryEndpoints.get(object)!)),
+    ...serviceEntries.flatMap((entry) => servicesOfEntry(entry, entryEndpoints.get(entry)!)),
+  ];
   return Object.freeze({
     parts,
     meshConfig: parts.meshConfig,
-    services: indexServices(parts.services, entryEndpoints, previous?.services),
+    services: indexServices(parts.services, added, previous?.services),
     workloads: sameWorkloads ? previous.workloads : new Map(labelled.map((workload) => [workload.uid, workload])),
     workloadsByService: sameWorkloads ? previous.workloadsByService : groupByService(labelled),
     entryEndpoints,
@@ -81,14 +90,17 @@ export function createSnapshot(parts: SnapshotParts, previous?: Snapshot): Snaps
 
 function indexServices(
   ofMesh: readonly Service[],
-  entries: Snapshot['entryEndpoints'],
+  added: readonly Service[],
   previous: ServiceIndex | undefined,
 ): ServiceIndex {
+  // What is not from a ServiceEntry has its host alone; who claims it too is a finding.
   const taken = new Set(ofMesh.map(({ host }) => host));
-  const added = [...entries]
-    .flatMap(([entry, endpoints]) => servicesOfEntry(entry, endpoints))
-    .filter(({ host }) => !taken.has(host)); // mesh.yaml counts; the others are a finding
-  const all = keepEqualServices([...ofMesh, ...added], previous?.all ?? []);
+  const free = added.filter(({ host, entry }) => {
+    if (taken.has(host)) return false;
+    if (entry === undefined) taken.add(host);
+    return true;
+  });
+  const all = keepEqualServices([...ofMesh, ...free], previous?.all ?? []);
   if (previous?.all === all) return previous;
   const byHost = new Map<string, Service>();
   for (const service of all) if (!byHost.has(service.host)) byHost.set(service.host, service);
@@ -107,6 +119,7 @@ function groupByService(workloads: readonly Workload[]): Map<string, Workload[]>
 
 /** Everything that answers for a service. */
 export function endpointsOf(snapshot: Snapshot, service: Service): readonly ServiceEndpoint[] {
-  if (service.entry !== undefined) return snapshot.entryEndpoints.get(service.entry) ?? [];
+  const source = service.entry ?? service.object;
+  if (source !== undefined) return snapshot.entryEndpoints.get(source) ?? [];
   return (snapshot.workloadsByService.get(service.host) ?? []).map((workload) => ({ kind: 'workload', workload }));
 }

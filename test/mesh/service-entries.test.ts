@@ -272,10 +272,25 @@ services:
     assert.equal((await get('off')).status, 503);
   });
 
+  const hasCaller = (body: string) => {
+    const { headers } = JSON.parse(body) as { headers: Record<string, string> };
+    assert.match(headers['x-forwarded-client-cert'] ?? '', /URI=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/client/);
+  };
+
   it('selects workloads of mesh.yaml, which are called with mTLS', async () => {
     const answer = await get('picked');
     assert.equal(answer.status, 200);
-    const { headers } = JSON.parse(answer.body) as { headers: Record<string, string> };
-    assert.match(headers['x-forwarded-client-cert'] ?? '', /URI=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/client/);
+    hasCaller(answer.body);
+  });
+
+  it('is not needed for workloads that a Service of another name selects', async () => {
+    const backs = 'spec: { selector: { tier: back }, ports: [{ name: http, port: 80, targetPort: 9080 }] }';
+    mesh.write({
+      'backs.yaml': `apiVersion: v1\nkind: Service\nmetadata: { name: backs, namespace: shop }\n${backs}\n`,
+    });
+    const { outboundHttp } = mesh.workload('client-0');
+    const call = () => request({ port: outboundHttp.port, headers: { host: 'backs' } });
+    await eventually(async () => (await call()).status === 200, 'the service answers');
+    hasCaller((await call()).body);
   });
 });
