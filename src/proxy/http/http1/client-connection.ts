@@ -6,7 +6,14 @@ import { wasReset } from '../../net/reset-socket.js';
 import type { Headers, ResponseHead } from '../message.js';
 import type { UpstreamEvents, UpstreamFailure, UpstreamStream } from '../streams.js';
 import { BodyDecoder, type BodySink } from './body-decoder.js';
-import { formatRequestHead, formatTrailers, HttpSyntaxError, parseResponseHead, type HeadLimits } from './head.js';
+import {
+  checkLineEnds,
+  formatRequestHead,
+  formatTrailers,
+  HttpSyntaxError,
+  parseResponseHead,
+  type HeadLimits,
+} from './head.js';
 
 /** Bounds of a response's head: servers of the mesh may send more than callers. */
 const responseLimits: HeadLimits = { bytes: 256 * 1024, fields: 1000 };
@@ -45,6 +52,8 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   #requestDone = false;
   #requestChunked = false;
   #inBody = false;
+  /** Bytes of a head that is not complete that have been looked at. */
+  #headChecked = 0;
   #keepAlive = false;
   #informational = 0;
   #requests = 0;
@@ -158,8 +167,11 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     const end = bytes.indexOf(emptyLine);
     if (end < 0 || end > responseLimits.bytes) {
       if (bytes.length > responseLimits.bytes) throw new HttpSyntaxError(502, 'the head of the response is too long');
+      checkLineEnds(bytes, 0, this.#headChecked);
+      this.#headChecked = bytes.length;
       return 0;
     }
+    this.#headChecked = 0;
     const events = this.#events!;
     const head = parseResponseHead(bytes.toString('latin1', 0, end), events.request.method, responseLimits);
     const used = end + emptyLine.length;
