@@ -7,6 +7,7 @@ import type { Headers, ResponseHead } from '../message.js';
 import type { UpstreamEvents, UpstreamFailure, UpstreamStream } from '../streams.js';
 import { BodyDecoder, type BodySink } from './body-decoder.js';
 import {
+  checkLineEnds,
   formatRequestHead,
   formatTrailers,
   formatUpgrade,
@@ -55,6 +56,8 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   #requestDone = false;
   #requestChunked = false;
   #inBody = false;
+  /** Bytes of a head that is not complete that have been looked at. */
+  #headChecked = 0;
   #keepAlive = false;
   #informational = 0;
   #requests = 0;
@@ -178,8 +181,11 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     const end = bytes.indexOf(emptyLine);
     if (end < 0 || end > responseLimits.bytes) {
       if (bytes.length > responseLimits.bytes) throw new HttpSyntaxError(502, 'the head of the response is too long');
+      checkLineEnds(bytes, 0, this.#headChecked);
+      this.#headChecked = bytes.length;
       return 0;
     }
+    this.#headChecked = 0;
     const events = this.#events!;
     const head = parseResponseHead(bytes.toString('latin1', 0, end), events.request.method, responseLimits);
     const used = end + emptyLine.length;
