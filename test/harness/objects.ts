@@ -1,6 +1,12 @@
 // Objects for unit tests, written as users write them: the YAML of a spec, and what validation makes of it.
 import assert from 'node:assert/strict';
-import type { DestinationRule, PeerAuthentication, VirtualService } from '../../src/api/kinds.js';
+import type {
+  DestinationRule,
+  PeerAuthentication,
+  ServiceEntry,
+  VirtualService,
+  WorkloadEntry,
+} from '../../src/api/kinds.js';
 import { kinds } from '../../src/api/kinds.js';
 import type { MeshFile } from '../../src/api/mesh-file.js';
 import type { MeshObject } from '../../src/api/object.js';
@@ -10,6 +16,8 @@ interface Objects {
   VirtualService: VirtualService;
   DestinationRule: DestinationRule;
   PeerAuthentication: PeerAuthentication;
+  ServiceEntry: ServiceEntry;
+  WorkloadEntry: WorkloadEntry;
 }
 
 export interface Naming {

@@ -134,7 +134,7 @@ export class RunningMesh {
         this.#reporter.problem(`${meshFileName} cannot be watched: ${reason}; restart to take changes of it`),
     });
     this.#publish();
-    await this.#control.synced(this.#sequence, syncWithinMs);
+    await this.#control.synced(this.#sequence, settleWithinMs);
     this.#reporter.ready({
       url: this.#control.url,
       workloads: createRunEntries(this.#published()),

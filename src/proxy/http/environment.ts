@@ -6,6 +6,7 @@ import type { Cluster } from '../cluster/cluster.js';
 import type { Listener } from '../listener/listener.js';
 import type { ServerLimits } from './http1/server-connection.js';
 import type { RouteTable } from './route-table.js';
+import type { TracingSettings } from './tracing.js';
 
 /** Where log lines of a filter go. */
 export interface AccessLogTarget {
@@ -23,8 +24,16 @@ export interface HttpSettings {
   /** Whether the caller is named to the application, from the certificate. */
   readonly setClientCert: boolean;
   readonly takesConnect: boolean;
+  /** Protocols to which callers may switch, lower-case; others are not asked for. */
+  readonly upgrades: ReadonlySet<string>;
   /** Protocols to offer to upstreams with mTLS. */
   readonly upstreamProtocols: readonly string[];
+  /** Whether routes may hinder requests. */
+  readonly injectsFaults: boolean;
+  /** Whether routes may have cross-origin rules. */
+  readonly hasCors: boolean;
+  /** Undefined: traces are nobody's concern here, their headers pass like any other. */
+  readonly tracing: TracingSettings | undefined;
 }
 
 /** What the layers use of the workload's proxy. */

@@ -40,6 +40,9 @@ interface Fields {
   keepAlive: boolean;
   expectsContinue: boolean;
   keepAliveTimeoutMs: number | undefined;
+  /** Protocol of `Upgrade`, where `Connection` names it. */
+  upgrade: string | undefined;
+  namesUpgrade: boolean;
 }
 
 // Target: visible ASCII without fragment and backslash; those two are read differently by different servers.
@@ -142,6 +145,8 @@ export function parseRequestHead(text: string, limits: HeadLimits): RequestHead 
     framing,
     contentLength: fields.contentLength,
     headBytes,
+    // A switch begins with a whole request (RFC 9110 section 7.8), and HTTP/1.0 knows none.
+    upgrade: framing === 'none' && version === 'HTTP/1.1' ? fields.upgrade : undefined,
     ...connection,
   };
 }
@@ -168,6 +173,7 @@ export function parseResponseHead(text: string, method: string, limits: HeadLimi
     framing,
     contentLength: fields.contentLength,
     headBytes: text.length + 4,
+    upgrade: fields.upgrade,
     keepAlive,
     expectsContinue: false,
     keepAliveTimeoutMs: fields.keepAliveTimeoutMs,
@@ -258,6 +264,8 @@ function parseFields(
     keepAlive: false,
     expectsContinue: false,
     keepAliveTimeoutMs: undefined,
+    upgrade: undefined,
+    namesUpgrade: false,
   };
   let count = 0;
   let transferEncoding: string | undefined;
@@ -296,6 +304,10 @@ function parseFields(
       case 'proxy-connection':
         readConnection(value, fields);
         break;
+      case 'upgrade':
+        if (fields.upgrade !== undefined) throw new HttpSyntaxError(400, 'Upgrade is there twice');
+        fields.upgrade = value.toLowerCase();
+        break;
       case 'keep-alive': {
         const timeout = /(?:^|[ ,;])timeout=(\d{1,6})/i.exec(value);
         if (timeout !== null) fields.keepAliveTimeoutMs = Number(timeout[1]) * 1000;
@@ -308,6 +320,7 @@ function parseFields(
     if (!dropped.has(name)) fields.headers.push(name, value);
     at = next;
   }
+  if (!fields.namesUpgrade) fields.upgrade = undefined;
   if (transferEncoding !== undefined) {
     if (fields.contentLength >= 0) throw new HttpSyntaxError(400, 'Content-Length stands beside Transfer-Encoding');
     if (version === 'HTTP/1.0') throw new HttpSyntaxError(400, 'Transfer-Encoding in HTTP/1.0');
@@ -326,6 +339,7 @@ function readConnection(value: string, fields: Fields): void {
     const name = option.trim();
     if (name === 'close') fields.close = true;
     else if (name === 'keep-alive') fields.keepAlive = true;
+    else if (name === 'upgrade') fields.namesUpgrade = true;
   }
 }
 
@@ -369,6 +383,11 @@ export function formatRequestHead(head: RequestHead, framing: string): string {
   const { headers } = head;
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]!}: ${headers[i + 1]!}\r\n`;
   return `${text}${framing}\r\n`;
+}
+
+/** Fields that ask for a switch of protocols, or grant it. */
+export function formatUpgrade(protocol: string): string {
+  return `connection: upgrade\r\nupgrade: ${protocol}\r\n`;
 }
 
 export function formatTrailers(trailers: Headers | undefined): string {

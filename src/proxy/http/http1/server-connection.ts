@@ -10,6 +10,7 @@ import {
   checkRequestBeginning,
   formatResponseHead,
   formatTrailers,
+  formatUpgrade,
   HttpSyntaxError,
   parseRequestHead,
   type ConnectionOptions,
@@ -72,6 +73,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   #lingering = false;
   /** Bytes that the caller had not taken at the last tick, once nothing but the rest of an answer is to be sent. */
   #leftToSend = 0;
+  /** Whether it has switched protocols and carries bytes that are not ours to read. */
+  #isTunnel = false;
   #callerEnded = false;
   #isReadScheduled = false;
   #closed = false;
@@ -116,7 +119,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   /** Whether no request is under way. */
   get isIdle(): boolean {
-    return this.#exchange === undefined && this.#held === undefined;
+    return this.#exchange === undefined && this.#held === undefined && !this.#isTunnel;
   }
 
   destroy(): void {
@@ -141,7 +144,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   /** Uses held bytes as far as possible. */
   #read(): void {
     try {
-      while (this.#held !== undefined && !this.#closed && !this.#lingering) {
+      while (this.#held !== undefined && !this.#closed && !this.#lingering && !this.#isTunnel) {
         const before = this.#held;
         const used = this.#requestDone ? this.#readHead(before) : this.#decoder.feed(before, 0, this);
         if (this.#held !== before) return; // a tunnel took the rest, or the connection was reset
@@ -327,6 +330,21 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#exchange = undefined;
     this.#detach();
     return { socket: this.#socket, first: first === undefined || first.length === 0 ? undefined : first };
+  }
+
+  switchProtocols(head: ResponseHead): Tunnel {
+    this.#outbox.text(formatResponseHead(head, formatUpgrade(head.upgrade!)));
+    this.#outbox.flush();
+    const first = this.#held;
+    this.#held = undefined;
+    this.#exchange = undefined;
+    this.#isTunnel = true;
+    this.#socket.pause();
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('end', this.#onEnd);
+    this.#socket.off('drain', this.#onDrain);
+    this.#stopSweeping(); // who joins it to another connection bounds its idleness
+    return { socket: this.#socket, first };
   }
 
   #finishResponse(): void {
