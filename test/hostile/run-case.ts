@@ -21,14 +21,13 @@ export interface Outcome {
   readonly next: WireMessage | undefined;
 }
 
-const answerWithinMs = 13_000;
-
 /** Plays the case, then sends a good request: on the same connection where that goes on, else on another. */
 export async function runCase(
   { steps, answers: expected, closes, method, respond, early }: HostileCase,
   entrance: Entrance,
   upstream: RecordingUpstream,
   id: string,
+  answerWithinMs = 13_000,
 ): Promise<Outcome> {
   const fill = (step: Step) => fillStep(step, entrance.host, id);
   if (respond !== undefined)
@@ -44,7 +43,7 @@ export async function runCase(
     answerWithinMs,
   );
   const ended = heard.end === 'fin';
-  const next = await askNext(heard.end === 'open' ? socket : undefined, entrance, id);
+  const next = await askNext(heard.end === 'open' ? socket : undefined, entrance, id, answerWithinMs);
   socket.destroy();
   // What an earlier case broke off may arrive late.
   const foreign = new RegExp(`^GET /next/|^[A-Z]+ /c/(?!${id}\\b)`);
@@ -53,7 +52,12 @@ export async function runCase(
 }
 
 /** A good request; its answer must be its own. */
-async function askNext(open: Socket | undefined, entrance: Entrance, id: string): Promise<WireMessage | undefined> {
+async function askNext(
+  open: Socket | undefined,
+  entrance: Entrance,
+  id: string,
+  answerWithinMs: number,
+): Promise<WireMessage | undefined> {
   const socket = open ?? (await entrance.connect());
   const request = `GET /next/${id} HTTP/1.1\r\nHost: ${entrance.host}\r\nConnection: close\r\n\r\n`;
   const { bytes, end } = await converse(socket, [request], () => false, answerWithinMs);
