@@ -98,7 +98,8 @@ ${taken.join('\n')}
 |---|---|
 ${refused.join('\n')}
 
-What runs is said in [mesh.yaml](mesh-yaml.md), which takes the place of Services, workloads and their endpoints.
+What runs is said in [mesh.yaml](mesh-yaml.md), which takes the place of Services, workloads and their endpoints; what runs
+elsewhere is named by ServiceEntries. For one host mesh.yaml counts before Service objects, those before ServiceEntries.
 
 ${kinds.map(({ kind, spec }) => `## ${kind}\n\n${fieldTable(spec)}\n`).join('\n')}
 ## MeshConfig
@@ -111,10 +112,13 @@ ${fieldTable(meshConfigSchema)}
 
 - A request for a host that is no service of the mesh is answered 404 with flag NR: sending it on to the outside (Istio's
   \`ALLOW_ANY\`) is not here yet.
-- Without \`retries\` a request is tried once; Istio tries twice more where the connection failed. A request that is safe to
-  repeat and met an idle connection that had just been closed is repeated, as RFC 9110 section 9.2.2 allows.
+- Without retries too a request is sent once more that is safe to repeat, met an idle connection that the server had just closed,
+  and was not seen by it (RFC 9110 section 9.2.2).
 - Ports of protocol \`http2\` and \`grpc\` are carried as opaque bytes over mTLS, with TCP metrics; routes for them are named in an
-  info diagnostic. \`Upgrade\` (WebSocket) is not passed on: the application answers as if it had not been asked.
+  info diagnostic. Of upgrades only that to WebSocket is passed on, as in Istio.
+- A retry budget of 20 % (at least 3) holds for every host; in Istio only where a DestinationRule has one.
+- Of several ServiceEntries for one host in one namespace the oldest counts; Istio adds their ports and endpoints up. A ServiceEntry
+  with the host of a service of mesh.yaml has no effect at all.
 - There is no redirection yet: applications reach the mesh at the addresses in their environment, see [mesh.yaml](mesh-yaml.md).
 `;
 }

@@ -13,7 +13,36 @@ describe('a DestinationRule', () => {
       'DestinationRule',
       `host: reviews
 exportTo: [., shop]
-trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}
+trafficPolicy:
+  loadBalancer: {simple: ROUND_ROBIN}
+  connectionPool: &pool
+    tcp:
+      maxConnections: 100
+      connectTimeout: 500ms
+      tcpKeepalive: {time: 75s}
+      maxConnectionDuration: 1h
+      idleTimeout: 5m
+    http:
+      http1MaxPendingRequests: 1
+      http2MaxRequests: 2
+      maxRequestsPerConnection: 3
+      maxRetries: 4
+      idleTimeout: 0s
+  outlierDetection: &outlier
+    consecutive5xxErrors: 0
+    consecutiveGatewayErrors: 2
+    splitExternalLocalOriginErrors: true
+    consecutiveLocalOriginFailures: 3
+    interval: 1s
+    baseEjectionTime: 3m
+    maxEjectionPercent: 100
+    minHealthPercent: 10
+  retryBudget: {percent: 12.5, minRetryConcurrency: 0}
+  portLevelSettings:
+  - port: {number: 80}
+    loadBalancer: {simple: ROUND_ROBIN}
+    connectionPool: *pool
+    outlierDetection: *outlier
 subsets:
 - name: v1
   labels: {version: v1}
@@ -40,24 +69,23 @@ subsets:
   });
 });
 
+/** What an item of a list needs. */
+const firstField: Record<string, string> = { 'subsets[]': 'name: v1', 'portLevelSettings[]': 'port: {number: 80}' };
+
 describe('what a DestinationRule cannot have yet', () => {
   for (const { path, refused } of fieldsOf(destinationRuleSpec)) {
     if (refused === undefined) continue;
     it(`is ${path}, which says so with its line`, () => {
-      const steps = path.replace('subsets[]', 'subsets').split('.');
       const lines = ['host: a'];
-      let indent = '';
-      for (const step of steps) {
-        lines.push(`${indent}${step}:${step === steps.at(-1) ? ' {}' : ''}`);
-        indent += '  ';
-        if (step === 'subsets') {
-          lines.push(`${indent}- name: v1`);
-          indent += '  ';
-        }
+      const steps = path.split('.');
+      for (const [depth, step] of steps.entries()) {
+        const indent = '  '.repeat(depth + steps.slice(0, depth).filter((before) => before.endsWith('[]')).length);
+        lines.push(`${indent}${step.replace('[]', '')}:${depth === steps.length - 1 ? ' {}' : ''}`);
+        if (step.endsWith('[]')) lines.push(`${indent}  - ${firstField[step]}`);
       }
-      const expected = `LAT0002 ${lines.length} ${path.replace('[]', '[0]')}: is not supported yet`;
+      const expected = `LAT0002 ${lines.length} ${path.replaceAll('[]', '[0]')}: is not supported yet`;
       assert.deepEqual(
-        refusals(lines.join('\n')).map((text) => text.replace(/; leave it out.*/, '')),
+        refusals(lines.join('\n')).map((text) => text.replace(/; .*/, '')),
         [expected],
       );
     });
@@ -102,5 +130,43 @@ describe('a refused DestinationRule', () => {
     assert.deepEqual(refusals('host: a\nsubsets:\n- name: v1\n  labels:\n    version: 1'), [
       'IST0106 5 subsets[0].labels.version: must be a string, not a number; quote it',
     ]);
+  });
+
+  it('has a limit that is none, or a time that is too short', () => {
+    const said = (fields: string) =>
+      refusals(`host: a\ntrafficPolicy: {connectionPool: ${fields}}`).map((text) =>
+        text.replace(/^.*connectionPool/, ''),
+      );
+    assert.deepEqual(said('{}'), [': needs tcp or http']);
+    assert.deepEqual(said('{tcp: {maxConnections: -1}}'), ['.tcp.maxConnections: must not be negative']);
+    assert.deepEqual(said('{tcp: {maxConnections: 1.5}}'), ['.tcp.maxConnections: must be a whole number']);
+    assert.deepEqual(said('{http: {maxRetries: 4294967296}}'), ['.http.maxRetries: must be at most 2147483647']);
+    for (const time of ['0s', '10us', 'soon'])
+      assert.match(said(`{tcp: {connectTimeout: ${time}}}`)[0]!, /^\.tcp\.connectTimeout: must be/);
+  });
+
+  it('says why HTTP/2 settings are not taken', () => {
+    assert.deepEqual(refusals('host: a\ntrafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}'), [
+      'LAT0002 2 trafficPolicy.connectionPool.http.h2UpgradePolicy: is not supported yet; connections between proxies carry HTTP/1.1; leave it out',
+    ]);
+  });
+
+  it('counts failures to connect without counting them apart', () => {
+    const set = (fields: string) => `host: a\ntrafficPolicy: {outlierDetection: {${fields}}}`;
+    assert.deepEqual(refusals(set('consecutiveLocalOriginFailures: 1')), [
+      'IST0106 2 trafficPolicy.outlierDetection.consecutiveLocalOriginFailures: needs splitExternalLocalOriginErrors: true',
+    ]);
+    assert.deepEqual(refusals(set('maxEjectionPercent: 101')), [
+      'IST0106 2 trafficPolicy.outlierDetection.maxEjectionPercent: must be from 0 to 100',
+    ]);
+    assert.ok(objectOf('DestinationRule', set('')));
+  });
+
+  it('names a port twice, or none', () => {
+    const of = (...settings: string[]) => `host: a\ntrafficPolicy: {portLevelSettings: [${settings.join(', ')}]}`;
+    assert.deepEqual(refusals(of('{port: {number: 1}}', '{port: {number: 1}}')), [
+      'IST0106 2 trafficPolicy.portLevelSettings[1].port.number: names port 1 twice',
+    ]);
+    assert.match(refusals(of('{}'))[0]!, /portLevelSettings\[0\]\.port: is missing/);
   });
 });

@@ -1,5 +1,6 @@
 // DestinationRule (networking.istio.io): what holds for the connections to a host, and which subsets it has.
-import { describe, exportTo, labels, nonEmptyText, record, refused, unsupported, z } from './schema.js';
+import { connectionPool, outlierDetection, retryBudget } from './connection-policy.js';
+import { describe, exportTo, labels, nonEmptyText, portNumber, record, refused, unsupported, z } from './schema.js';
 
 /** Names of Istio's simple load balancers; the last two are older spellings that Istio still takes. */
 const balancers = ['LEAST_REQUEST', 'ROUND_ROBIN', 'RANDOM', 'UNSPECIFIED', 'LEAST_CONN'] as const;
@@ -21,18 +22,48 @@ const loadBalancer = record({
   warmup: refused('Slow start of new endpoints.'),
 });
 
-const trafficPolicy = record({
+/** The blocks that a single port can have of its own. */
+const portBlocks = {
   loadBalancer: describe(loadBalancer.optional(), 'How an endpoint is chosen.'),
-  connectionPool: refused('Limits of connections and requests.'),
-  outlierDetection: refused('Ejects endpoints that fail.'),
+  connectionPool: describe(connectionPool.optional(), 'Limits of connections and requests.'),
+  outlierDetection: describe(
+    outlierDetection.optional(),
+    'Ejects endpoints that fail; only where this block is present, be it empty.',
+  ),
   tls: refused(
     'TLS towards the host; between workloads of the mesh it is automatic.',
     'leave it out: mTLS is automatic',
   ),
-  portLevelSettings: refused('Policies for single ports.'),
+};
+
+const portLevelSetting = record({
+  port: describe(record({ number: describe(portNumber, 'Port of the service.') }), 'The port.'),
+  ...portBlocks,
+});
+
+const trafficPolicy = record({
+  ...portBlocks,
+  portLevelSettings: describe(
+    z.array(portLevelSetting).optional(),
+    'Policies for single ports. They take the place of all four blocks above: a block that is left out has its default.',
+  ),
+  retryBudget: describe(
+    retryBudget.optional(),
+    'Bounds retries by a share of requests. In force without it too, with its defaults, unless maxRetries is set.',
+  ),
   tunnel: refused('Tunnels TCP over HTTP CONNECT.'),
   proxyProtocol: refused('PROXY protocol towards the host.'),
-  retryBudget: refused('Bounds retries by a share of requests.'),
+}).superRefine((value, context) => {
+  const seen = new Set<number>();
+  for (const [i, { port }] of (value.portLevelSettings ?? []).entries()) {
+    if (seen.has(port.number))
+      context.addIssue({
+        code: 'custom',
+        path: ['portLevelSettings', i, 'port', 'number'],
+        message: `names port ${port.number} twice`,
+      });
+    seen.add(port.number);
+  }
 });
 
 /** The name becomes part of cluster names and of server names in the handshake. */

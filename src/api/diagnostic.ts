@@ -24,6 +24,7 @@ export const diagnosticCodes = {
   IST0106: 'the object breaks a rule of its schema',
   IST0109: 'two VirtualServices claim the same host; the older one counts',
   IST0127: 'a selector matches no workload',
+  IST0130: 'a rule of a VirtualService is never reached',
   IST0173: 'a subset of a DestinationRule selects no workload',
   IST0174: 'a DestinationRule is for a host that does not exist',
   LAT0001: 'objects of this kind are not supported',

@@ -3,8 +3,10 @@ import { authorizationPolicySpec, type AuthorizationPolicySpec } from './authori
 import { destinationRuleSpec, type DestinationRuleSpec } from './destination-rule.js';
 import type { MeshObject } from './object.js';
 import { peerAuthenticationSpec, type PeerAuthenticationSpec } from './peer-authentication.js';
+import { serviceEntrySpec, type ServiceEntrySpec } from './service-entry.js';
 import { serviceSpec, type ServiceSpec } from './service.js';
 import { virtualServiceSpec, type VirtualServiceSpec } from './virtual-service.js';
+import { workloadEntrySpec, type WorkloadEntrySpec } from './workload-entry.js';
 import type { z } from './schema.js';
 
 /** One kind that is taken. */
@@ -26,6 +28,8 @@ export type DestinationRule = MeshObject<DestinationRuleSpec>;
 export type PeerAuthentication = MeshObject<PeerAuthenticationSpec>;
 export type AuthorizationPolicy = MeshObject<AuthorizationPolicySpec>;
 export type ServiceObject = MeshObject<ServiceSpec>;
+export type ServiceEntry = MeshObject<ServiceEntrySpec>;
+export type WorkloadEntry = MeshObject<WorkloadEntrySpec>;
 
 export const kinds: readonly Kind[] = [
   {
@@ -67,21 +71,30 @@ export const kinds: readonly Kind[] = [
     versions: ['v1'],
     names: ['services', 'service', 'svc'],
     spec: serviceSpec,
-    purpose: 'further labels of a service of mesh.yaml; fields that are not named below have no effect',
+    purpose:
+      'further labels of a service of mesh.yaml, or a service that selects workloads; fields that are not named below have no effect',
+  },
+  {
+    kind: 'ServiceEntry',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    names: ['serviceentries', 'serviceentry', 'se'],
+    spec: serviceEntrySpec,
+    purpose: 'services that are not in mesh.yaml',
+  },
+  {
+    kind: 'WorkloadEntry',
+    group: 'networking.istio.io',
+    versions: ['v1', 'v1beta1', 'v1alpha3'],
+    names: ['workloadentries', 'workloadentry', 'we'],
+    spec: workloadEntrySpec,
+    purpose: 'endpoints that ServiceEntries select',
   },
 ];
 
 /** Kinds that belong to a mesh and are refused: a user who brings one is told so by name. */
 export const refusedKinds: Readonly<Record<string, readonly string[]>> = {
-  'networking.istio.io': [
-    'Gateway',
-    'ServiceEntry',
-    'Sidecar',
-    'WorkloadEntry',
-    'WorkloadGroup',
-    'ProxyConfig',
-    'EnvoyFilter',
-  ],
+  'networking.istio.io': ['Gateway', 'Sidecar', 'WorkloadGroup', 'ProxyConfig', 'EnvoyFilter'],
   'security.istio.io': ['RequestAuthentication'],
   'telemetry.istio.io': ['Telemetry'],
   'extensions.istio.io': ['WasmPlugin', 'TrafficExtension'],

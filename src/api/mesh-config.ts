@@ -1,6 +1,10 @@
 // The part of Istio's MeshConfig that this version takes; it stands in mesh.yaml under `meshConfig`.
 import { whyNotAFormat } from './command-operators.js';
-import { describe, record, refused, z } from './schema.js';
+import { retryPolicy } from './retry-policy.js';
+import { defaultTrafficPolicy, tcpKeepalive } from './connection-policy.js';
+import { describe, duration, record, refused, z } from './schema.js';
+import { tracingSchema } from './tracing.js';
+import { parseDurationMs } from '../util/duration.js';
 
 const namespaceName = z.string().regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'must be a namespace');
 
@@ -38,9 +42,13 @@ export const meshConfigSchema = record({
     }).default({ normalization: 'DEFAULT' }),
     'Which form paths get before routes, policies and applications see them.',
   ),
+  enableTracing: describe(z.boolean().default(true), 'Whether `defaultConfig.tracing` is in force. Default true.'),
   defaultConfig: describe(
     record({
-      tracing: refused('Where spans go.'),
+      tracing: describe(
+        tracingSchema.optional(),
+        'Tracing of requests; without it trace headers are passed on as they come and nothing is recorded.',
+      ),
       holdApplicationUntilProxyStarts: refused(
         'Applications always start after their proxy.',
         'leave it out: it is always so',
@@ -51,13 +59,27 @@ export const meshConfigSchema = record({
   outboundTrafficPolicy: refused('What happens to requests for hosts outside the mesh.'),
   enableAutoMtls: refused('mTLS is always automatic.', 'leave it out: it is always on'),
   protocolDetectionTimeout: refused('How long to wait for the first bytes of a connection.'),
-  defaultHttpRetryPolicy: refused('Retries of all routes.'),
+  defaultHttpRetryPolicy: describe(
+    retryPolicy.optional(),
+    "Retries of all rules that have none of their own; default: Istio's, twice where the first try cannot have had an effect.",
+  ),
   extensionProviders: refused('Providers of tracing, logs and authorisation.'),
   defaultProviders: refused('Providers that are used without naming them.'),
   trustDomainAliases: refused('Further trust domains.'),
   discoverySelectors: refused('Namespaces that the mesh sees.'),
   localityLbSetting: refused('Preference for near endpoints.'),
-  connectTimeout: refused('How long a connection may take to open.'),
+  connectTimeout: describe(
+    duration.refine((value) => parseDurationMs(value) !== 0, 'must be at least 1ms').default('10s'),
+    'How long a connection may take to open where no DestinationRule says otherwise. Default 10s.',
+  ),
+  tcpKeepalive: describe(
+    tcpKeepalive.optional(),
+    'Probes silent connections where no DestinationRule says otherwise. Default: none.',
+  ),
+  defaultTrafficPolicy: describe(
+    defaultTrafficPolicy.optional(),
+    'Blocks for hosts whose DestinationRules do not have them.',
+  ),
 }).superRefine(({ accessLogFormat, accessLogEncoding }, context) => {
   if (accessLogFormat === '') return;
   const problem = accessLogEncoding === 'JSON' ? whyNotAJsonFormat(accessLogFormat) : whyNotAFormat(accessLogFormat);

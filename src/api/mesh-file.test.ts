@@ -10,13 +10,39 @@ const refusals = (text: string) => meshFileRefusalsOf(services(text)).map((said)
 
 const everything = `
 meshConfig:
+  connectTimeout: 5s
+  tcpKeepalive: {time: 60s}
+  defaultTrafficPolicy:
+    connectionPool:
+      tcp: {maxConnections: 1, connectTimeout: 1s, tcpKeepalive: {time: 1s}, maxConnectionDuration: 1s, idleTimeout: 1s}
+      http: {http1MaxPendingRequests: 1, http2MaxRequests: 1, maxRequestsPerConnection: 1, maxRetries: 1, idleTimeout: 1s}
+    outlierDetection:
+      consecutive5xxErrors: 1
+      consecutiveGatewayErrors: 1
+      splitExternalLocalOriginErrors: true
+      consecutiveLocalOriginFailures: 1
+      interval: 1s
+      baseEjectionTime: 1s
+      maxEjectionPercent: 1
+      minHealthPercent: 1
   trustDomain: example.org
   rootNamespace: mesh
   accessLogFile: log/access.log
   accessLogEncoding: JSON
   accessLogFormat: '{"path": "%REQ(:PATH)%", "code": "%RESPONSE_CODE%"}'
   pathNormalization: {normalization: MERGE_SLASHES}
-  defaultConfig: {}
+  enableTracing: true
+  defaultConfig:
+    tracing:
+      zipkin: {address: "127.0.0.1:9411"}
+      sampling: 50
+      maxPathTagLength: 128
+      enableIstioTags: false
+      customTags:
+        a: {literal: {value: x}}
+        b: {header: {name: x-b, defaultValue: y}}
+        c: {environment: {name: C, defaultValue: z}}
+  defaultHttpRetryPolicy: {attempts: 1, perTryTimeout: 1s, retryOn: 5xx, retryRemoteLocalities: false, retryIgnorePreviousHosts: true, backoff: 5ms}
 certificates: {workloadLifetime: 5s}
 control: {httpPort: 0, xdsPort: 15010, xdsTlsPort: 15012}
 services:
@@ -70,6 +96,8 @@ describe('mesh.yaml', () => {
         accessLogEncoding: 'TEXT',
         accessLogFormat: '',
         pathNormalization: { normalization: 'DEFAULT' },
+        enableTracing: true,
+        connectTimeout: '10s',
       },
       certificates: { workloadLifetime: '24h' },
       control: { xdsPort: 0, xdsTlsPort: 0 },
@@ -249,12 +277,30 @@ describe('a refused mesh.yaml', () => {
   });
 
   it('has upstreams that lead nowhere', () => {
-    for (const key of ['nowhere', 'b', 'a.shop', 'a:81', 'a.default.svc.example.org', 'constructor', '__proto__x'])
+    for (const key of [
+      'nowhere',
+      'b',
+      'a.shop',
+      'a:81',
+      'a.default:81',
+      'a.default.svc.cluster.local:81',
+      'a.default.svc.example.org',
+      'constructor',
+      '__proto__x',
+    ])
       assert.match(
         refusals(`a: {command: x, port: 80}\nb: {command: x, upstreams: {"${key}": 9000}}`)[0]!,
-        /is no service of this file with a port; write name, name\.namespace, or either with :port$/,
+        /is no service of this file with a port; write name, name\.namespace, either with :port, or host:port of a ServiceEntry$/,
         key,
       );
+  });
+
+  it('has upstreams to hosts of ServiceEntries, with their port', () => {
+    const upstreams = (key: string) => `a: {command: x, port: 80}\nb: {command: x, upstreams: {"${key}": 9000}}`;
+    for (const key of ['api.example.com:443', 'b.default.svc.cluster.local:80'])
+      assert.ok(meshFileOf(services(upstreams(key))), key);
+    for (const key of ['api.example.com', 'api.example.com:0', 'api.example.com:65536', '*.example.com:80', 'api:80'])
+      assert.match(refusals(upstreams(key))[0]!, /or host:port of a ServiceEntry$/, key);
   });
 
   it('plans two workloads of one name in one namespace', () => {

@@ -95,7 +95,7 @@ const service = record({
   ),
   upstreams: describe(
     z.record(nonEmptyText, portNumber).optional(),
-    'Loopback ports of its one instance for single services: name, name.namespace, or either with :port.',
+    'Loopback ports of its one instance for single services: name, name.namespace, either with :port, or host:port of a ServiceEntry.',
   ),
   ...runnable,
   candidate: refused('Version to roll out.'),
@@ -200,6 +200,17 @@ export function findUpstream(
   return port === undefined ? undefined : { service: match[1]!, port };
 }
 
+/** The host and port of a key of `upstreams` that is for a service of a ServiceEntry: a full name with :port. */
+export function findForeignUpstream(
+  services: MeshFile['services'],
+  key: string,
+): { readonly host: string; readonly port: number } | undefined {
+  if (findUpstream(services, key.replace(/:\d+$/, '')) !== undefined) return undefined; // without this port
+  const match = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?(?:\.[a-z0-9]([-_a-z0-9]*[a-z0-9])?)+):(\d{1,5})$/i.exec(key);
+  const port = Number(match?.[4]);
+  return match !== null && port >= 1 && port <= 65535 ? { host: match[1]!.toLowerCase(), port } : undefined;
+}
+
 /** Version `b` of `a` is called like the service `a-b`: in one namespace there can be only one of them. */
 function checkWorkloadNames(services: MeshFile['services'], context: z.RefinementCtx): void {
   const taken = new Map<string, string>();
@@ -221,11 +232,12 @@ function checkWorkloadNames(services: MeshFile['services'], context: z.Refinemen
 function checkUpstreams(services: MeshFile['services'], context: z.RefinementCtx): void {
   for (const [name, { upstreams }] of Object.entries(services))
     for (const key of Object.keys(upstreams ?? {}))
-      if (findUpstream(services, key) === undefined)
+      if (findUpstream(services, key) === undefined && findForeignUpstream(services, key) === undefined)
         context.addIssue({
           code: 'custom',
           path: ['services', name, 'upstreams', key],
-          message: 'is no service of this file with a port; write name, name.namespace, or either with :port',
+          message:
+            'is no service of this file with a port; write name, name.namespace, either with :port, or host:port of a ServiceEntry',
         });
 }
 

@@ -48,6 +48,19 @@ export const duration = z.string().refine(
   { message: 'must be a duration of at least 1ms, such as 500ms, 5s or 1h' },
 );
 
+/** The same without zero. */
+export const positiveDuration = z.string().refine((value) => (parseDurationMs(value) ?? 0) >= 1, {
+  message: 'must be a duration of at least 1ms, such as 500ms, 5s or 1h',
+});
+
+/** Istio's Percent: a share of requests, to the millionth. */
+export const percent = record({
+  value: describe(
+    z.number().min(0, 'must not be negative').max(100, 'must be at most 100').optional(),
+    'From 0 (default) to 100.',
+  ),
+});
+
 /** A regular expression in RE2's syntax, which runs in linear time whatever the input; `*` alone means anything, as in Istio. */
 export const regularExpression = z
   .string()

@@ -182,13 +182,13 @@ describe('an object that is not taken', () => {
   });
 
   it('has every problem named at once', () => {
-    const bad = `${rule}  exportTo: [Shop, 5]\n  workloadSelector: {}\n  trafficPolicy: {tls: {mode: SIMPLE}, outlierDetection: {}}\n`;
+    const bad = `${rule}  exportTo: [Shop, 5]\n  workloadSelector: {}\n  trafficPolicy: {tls: {mode: SIMPLE}, tunnel: {}}\n`;
     const result = read(bad);
     assert.deepEqual(
       result.diagnostics.map(({ code, line, path }) => `${code} ${line} ${path}`),
       [
-        'LAT0002 9 spec.trafficPolicy.outlierDetection',
         'LAT0002 9 spec.trafficPolicy.tls',
+        'LAT0002 9 spec.trafficPolicy.tunnel',
         'IST0106 7 spec.exportTo[0]',
         'IST0106 7 spec.exportTo[1]',
         'LAT0002 8 spec.workloadSelector',

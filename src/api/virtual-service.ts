@@ -1,4 +1,7 @@
 // VirtualService (networking.istio.io): which request goes where. One schema is types, validation and manual.
+import { corsPolicy } from './cors-policy.js';
+import { httpFault } from './http-fault.js';
+import { retryPolicy } from './retry-policy.js';
 import {
   describe,
   duration,
@@ -11,6 +14,7 @@ import {
   hostName,
   labels,
   nonEmptyText,
+  percent,
   portNumber,
   record,
   refused,
@@ -141,26 +145,42 @@ const redirect = record({
     context.addIssue({ code: 'custom', message: 'needs uri, authority, scheme, port or derivePort' });
 });
 
-/** Retries arrive with a later version; switching them off is what this version does anyway. */
-const retries = z
-  .strictObject({
-    attempts: z.int().optional(),
-    perTryTimeout: z.unknown(),
-    retryOn: z.unknown(),
-    retryRemoteLocalities: z.unknown(),
-    retryIgnorePreviousHosts: z.unknown(),
-    backoff: z.unknown(),
-  })
-  .partial()
-  .refine((value) => value.attempts === 0, {
-    message: 'is not supported yet except as `attempts: 0`',
-    params: { code: unsupported },
-  })
-  .optional()
-  .meta({
-    description: 'Retries: only `attempts: 0` (none), which is also what happens without it.',
-    refused: 'only `attempts: 0`',
-  });
+/** What a fixed answer may be long: Istio's limit. */
+const longestBody = 1024 * 1024;
+
+const body = record({
+  string: describe(text.max(longestBody, 'must be at most 1 MiB').optional(), 'The body as text.'),
+  bytes: describe(
+    z
+      .base64('must be base64')
+      .max(Math.ceil(longestBody / 3) * 4, 'must be at most 1 MiB')
+      .optional(),
+    'The body in base64.',
+  ),
+}).superRefine((value, context) => {
+  if (Object.keys(value).length !== 1)
+    context.addIssue({ code: 'custom', message: 'needs exactly one of string and bytes' });
+});
+
+const directResponse = record({
+  status: describe(
+    z.int('must be a whole number').min(200, 'must be at least 200').max(599, 'must be at most 599'),
+    'Status that is answered.',
+  ),
+  body: describe(body.optional(), 'Body of the answer, as text/plain unless headers.response says otherwise.'),
+});
+
+const mirrorPolicy = record({
+  destination: describe(destination, 'Where copies are sent; their answers are thrown away.'),
+  percentage: describe(percent.optional(), 'Share of requests to copy; default all, 0 none.'),
+});
+
+/** Share in whole percent, as old objects give it. */
+const wholePercent = z
+  .int('must be a whole number')
+  .min(0, 'must not be negative')
+  .max(100, 'must be at most 100')
+  .optional();
 
 const httpRoute = record({
   name: describe(text.optional(), 'Name shown in access logs (ROUTE_NAME).'),
@@ -173,36 +193,78 @@ const httpRoute = record({
     'For the whole request until the last byte of the response; default and 0s: none.',
   ),
   headers: describe(headers.optional(), 'Header changes.'),
-  retries,
-  directResponse: refused('Answers with a fixed response.'),
+  retries: describe(
+    retryPolicy.optional(),
+    'When a request is tried again; default: MeshConfig.defaultHttpRetryPolicy, else twice where the first try cannot have had an effect.',
+  ),
+  directResponse: describe(directResponse.optional(), 'Answers with a fixed response instead.'),
   delegate: refused('Continues in another VirtualService.'),
-  fault: refused('Injects delays and errors.'),
-  mirror: refused('Copies requests to another service.'),
-  mirrors: refused('Copies requests to other services.'),
-  mirrorPercent: refused('Share of requests to copy.'),
-  mirrorPercentage: refused('Share of requests to copy.'),
-  corsPolicy: refused('Cross-origin resource sharing.'),
+  fault: describe(httpFault.optional(), 'Injects delays and errors.'),
+  mirror: describe(destination.optional(), 'Copies requests to another service; answers to copies are thrown away.'),
+  mirrors: describe(z.array(mirrorPolicy).optional(), 'Copies requests to several services.'),
+  mirrorPercentage: describe(percent.optional(), 'Share of requests that mirror copies; default all, 0 none.'),
+  mirrorPercent: describe(wholePercent, 'Older form of mirrorPercentage, which counts where both are given.'),
+  mirror_percent: describe(wholePercent, 'Older form of mirrorPercentage, which counts where both are given.'),
+  corsPolicy: describe(corsPolicy.optional(), 'Cross-origin resource sharing.'),
 }).superRefine((value, context) => {
-  const actions = (['route', 'redirect'] as const).filter((name) => value[name] !== undefined);
-  if (actions.length > 1) context.addIssue({ code: 'custom', message: 'has route and redirect; only one is allowed' });
-  if (actions.length === 0 && value.directResponse === undefined && value.delegate === undefined)
-    context.addIssue({ code: 'custom', message: 'needs a route or a redirect' });
-  if (value.redirect !== undefined && value.rewrite !== undefined)
-    context.addIssue({ code: 'custom', path: ['rewrite'], message: 'cannot stand beside redirect' });
-  const weights = value.route?.map((destination) => destination.weight ?? 0) ?? [];
-  if (weights.reduce((sum, weight) => sum + weight, 0) > highestTotalWeight)
+  const actions = (['route', 'redirect', 'directResponse'] as const).filter((name) => value[name] !== undefined);
+  if (actions.length > 1)
+    context.addIssue({ code: 'custom', message: `has ${actions.join(' and ')}; only one is allowed` });
+  if (actions.length === 0 && value.delegate === undefined)
+    context.addIssue({ code: 'custom', message: 'needs a route, a redirect or a directResponse' });
+  for (const action of ['redirect', 'directResponse'] as const)
+    if (value[action] !== undefined && value.rewrite !== undefined)
+      context.addIssue({ code: 'custom', path: ['rewrite'], message: `cannot stand beside ${action}` });
+  if (value.mirror !== undefined && value.mirrors !== undefined)
+    context.addIssue({ code: 'custom', path: ['mirrors'], message: 'stands beside mirror; only one is allowed' });
+  if (value.mirrorPercent !== undefined && value.mirror_percent !== undefined)
     context.addIssue({
       code: 'custom',
-      path: ['route'],
-      message: `has weights that add up to more than ${highestTotalWeight}; make them smaller`,
+      path: ['mirror_percent'],
+      message: 'is another spelling of mirrorPercent, which is given too; remove one',
     });
-  if (weights.length > 1 && weights.every((weight) => weight === 0))
-    context.addIssue({
-      code: 'custom',
-      path: ['route'],
-      message: 'has weights that add up to 0; give at least one destination a weight',
-    });
+  for (const message of weightProblems(value.route ?? []))
+    context.addIssue({ code: 'custom', path: ['route'], message });
 });
+
+const noAddress = 'without redirection connections have no destination address of their own';
+
+const tcpMatch = record({
+  destinationSubnets: refused('Addresses that are called.', noAddress),
+  port: describe(portNumber.optional(), 'Port of the service that is called.'),
+  sourceLabels: describe(labels.optional(), 'Labels of the calling workload.'),
+  sourceNamespace: describe(text.optional(), 'Namespace of the calling workload.'),
+  gateways: describe(z.array(text).optional(), 'Where the match applies; only `mesh` exists here.'),
+  sourceSubnet: refused('Addresses of callers.', noAddress),
+});
+
+const tcpDestination = record({
+  destination: describe(destination, 'Where to send.'),
+  weight: describe(
+    z.int('must be a whole number').min(0, 'must not be negative').max(highestTotalWeight).optional(),
+    'Share relative to the sum of the weights; 0 drops the destination where there are others.',
+  ),
+});
+
+const tcpRoute = record({
+  match: describe(
+    z.array(tcpMatch).optional(),
+    'Any of these must match; none given: every connection. Decided when configuration is compiled.',
+  ),
+  route: describe(z.array(tcpDestination).min(1, 'must name a destination'), 'Weighted destinations.'),
+}).superRefine((value, context) => {
+  for (const message of weightProblems(value.route)) context.addIssue({ code: 'custom', path: ['route'], message });
+});
+
+/** What is wrong with the weights of one route. */
+function weightProblems(route: readonly { readonly weight?: number | undefined }[]): string[] {
+  const total = route.reduce((sum, { weight = 0 }) => sum + weight, 0);
+  if (total > highestTotalWeight)
+    return [`has weights that add up to more than ${highestTotalWeight}; make them smaller`];
+  return route.length > 1 && route.every(({ weight = 0 }) => weight === 0)
+    ? ['has weights that add up to 0; give at least one destination a weight']
+    : [];
+}
 
 export const virtualServiceSpec = record({
   hosts: describe(
@@ -223,7 +285,10 @@ export const virtualServiceSpec = record({
   http: describe(z.array(httpRoute).optional(), 'Rules for HTTP; the first that matches counts.'),
   exportTo: describe(exportTo.optional(), 'Namespaces that see the object: `*` (default), `.`, `~` or names.'),
   tls: refused('Rules for TLS by server name.'),
-  tcp: refused('Rules for TCP.'),
+  tcp: describe(
+    z.array(tcpRoute).optional(),
+    'Rules for bytes on ports of protocol tcp and on detected ports; the first that matches counts.',
+  ),
 }).superRefine((value, context) => {
   const seen = new Set<string>();
   for (const [i, host] of value.hosts.entries()) {
@@ -231,7 +296,7 @@ export const virtualServiceSpec = record({
     seen.add(host);
   }
   if (value.http === undefined && value.tls === undefined && value.tcp === undefined)
-    context.addIssue({ code: 'custom', message: 'needs http' });
+    context.addIssue({ code: 'custom', message: 'needs http or tcp' });
 });
 
 export type VirtualServiceSpec = z.infer<typeof virtualServiceSpec>;
@@ -239,7 +304,11 @@ export type HttpRouteRule = NonNullable<VirtualServiceSpec['http']>[number];
 export type HttpMatch = z.infer<typeof match>;
 export type WeightedDestination = z.infer<typeof weightedDestination>;
 export type RouteDestination = z.infer<typeof destination>;
+export type TcpMatch = z.infer<typeof tcpMatch>;
+export type TcpRouteRule = z.infer<typeof tcpRoute>;
 export type HeaderOperations = z.infer<typeof headerOperations>;
 export type HeaderChanges = z.infer<typeof headers>;
+export type DirectResponse = z.infer<typeof directResponse>;
 export type HttpRedirect = z.infer<typeof redirect>;
 export type HttpRewrite = z.infer<typeof rewrite>;
+export type MirrorPolicy = z.infer<typeof mirrorPolicy>;

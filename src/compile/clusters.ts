@@ -1,8 +1,9 @@
 // Clusters and their endpoints: one cluster for every port of a service and every subset of it.
 import { create } from '@bufbuild/protobuf';
 import { matchesLabels, type Workload } from '../model/workload.js';
-import type { Service, ServicePort } from '../model/service.js';
-import type { Snapshot } from '../model/snapshot.js';
+import { isEntrance, labelsOf, placeOf, targetPort, type ServiceEndpoint } from '../model/service-entries.js';
+import { isExternal, type Service, type ServicePort } from '../model/service.js';
+import { endpointsOf, type Snapshot } from '../model/snapshot.js';
 import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
@@ -15,16 +16,15 @@ import {
 import { memoize } from '../util/memoize.js';
 import type { SubsetSpec, TrafficPolicy } from '../api/destination-rule.js';
 import type { DestinationRule } from '../api/kinds.js';
-import { effectiveDestinationRule, findSource, policyOf } from './destination-rules.js';
-import { durationOf, fromAds, socketAddress, typed } from './messages.js';
+import type { MeshConfig } from '../api/mesh-config.js';
+import { connectionFields } from './cluster-policies.js';
+import { effectiveDestinationRule, findSource, inboundPolicy, policyOf } from './destination-rules.js';
+import { fromAds, socketAddress, typed } from './messages.js';
 import { connectListenerName, inboundClusterName, outboundClusterName, serverNameIndication } from './names.js';
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import { upstreamTls } from './tls-contexts.js';
-import { workloadSummary } from './workload-summary.js';
-
-/** Istio's default for opening a connection. */
-const connectTimeout = durationOf(10_000);
+import { entrySummary, workloadSummary } from './workload-summary.js';
 
 export interface OutboundClusters {
   readonly clusters: readonly Cluster[];
@@ -39,8 +39,19 @@ export function compileOutboundClusters(snapshot: Snapshot, service: Service, na
   const endpoints: ClusterLoadAssignment[] = [];
   for (const port of service.ports)
     for (const subset of subsets) {
+      const policy = policyOf(rule, subset, port.port, snapshot.meshConfig.defaultTrafficPolicy);
       clusters.push(
-        compileCluster(service, port, subset, policyOf(rule, subset).loadBalancer, findSource(rule, subset)),
+        compileCluster(
+          snapshot.meshConfig,
+          service,
+          port,
+          subset,
+          policy.loadBalancer,
+          policy.connectionPool,
+          policy.outlierDetection,
+          policy.retryBudget,
+          findSource(rule, subset),
+        ),
       );
       endpoints.push(compileEndpoints(snapshot, service, port, subset));
     }
@@ -49,24 +60,29 @@ export function compileOutboundClusters(snapshot: Snapshot, service: Service, na
 
 const compileCluster = memoize(
   (
+    meshConfig: MeshConfig,
     service: Service,
     port: ServicePort,
     subset: SubsetSpec | undefined,
     loadBalancer: TrafficPolicy['loadBalancer'],
+    connectionPool: TrafficPolicy['connectionPool'],
+    outlierDetection: TrafficPolicy['outlierDetection'],
+    retryBudget: TrafficPolicy['retryBudget'],
     source: DestinationRule | undefined,
   ): Cluster => {
     const name = outboundClusterName(port.port, subset?.name ?? '', service.host);
     const metadata =
       source === undefined
-        ? undefined
+        ? serviceProvenance(service)
         : provenance(source, subset === undefined ? 'spec' : `spec.subsets[${source.spec.subsets!.indexOf(subset)}]`);
     return create(ClusterSchema, {
       name,
       clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
       edsClusterConfig: { edsConfig: fromAds(), serviceName: name },
-      connectTimeout,
+      ...connectionFields(meshConfig, { connectionPool, outlierDetection, retryBudget }),
       lbPolicy: lbPolicyOf(loadBalancer),
-      transportSocketMatches: transportSocketMatches(service, port, subset),
+      // What is outside the mesh is sent what the application sends, in plaintext.
+      ...(isExternal(service) ? {} : { transportSocketMatches: transportSocketMatches(service, port, subset) }),
       metadata: {
         filterMetadata: {
           ...metadata?.filterMetadata,
@@ -76,6 +92,12 @@ const compileCluster = memoize(
     });
   },
 );
+
+/** The object that a service comes from; undefined for those of mesh.yaml. */
+function serviceProvenance({ entry, object }: Service) {
+  const source = entry ?? object;
+  return source && provenance(source, 'spec');
+}
 
 /** What Istio says of a service in a cluster: the source of the destination_service labels. */
 function serviceMetadata(service: Service, subset: string | undefined) {
@@ -118,38 +140,43 @@ function lbPolicyOf(loadBalancer: TrafficPolicy['loadBalancer']): Cluster_LbPoli
   }
 }
 
-/** The ready workloads of a service, or of one subset, at one port. */
+/** What answers for a service, or for one subset, at one port. */
 function compileEndpoints(
   snapshot: Snapshot,
   service: Service,
   port: ServicePort,
   subset: SubsetSpec | undefined,
 ): ClusterLoadAssignment {
-  const members = (snapshot.workloadsByService.get(service.host) ?? []).filter(
-    (workload) => workload.ready && matchesLabels(workload.labels, subset?.labels ?? {}),
+  const members = endpointsOf(snapshot, service).filter((endpoint) =>
+    matchesLabels(labelsOf(endpoint), subset?.labels ?? {}),
   );
   return create(ClusterLoadAssignmentSchema, {
     clusterName: outboundClusterName(port.port, subset?.name ?? '', service.host),
     endpoints: [
-      { lbEndpoints: members.flatMap((workload) => endpointOf(snapshot, workload, port.port)), loadBalancingWeight: 1 },
+      { lbEndpoints: members.flatMap((member) => lbEndpoint(snapshot, member, port)), loadBalancingWeight: 1 },
     ],
   });
 }
 
-function endpointOf(snapshot: Snapshot, workload: Workload, port: number) {
-  const place = workload.ports.find((candidate) => candidate.port === port);
-  if (place === undefined) return [];
-  const takesTls = effectiveMode(snapshot, workload, port).mode !== 'DISABLE';
+function lbEndpoint(snapshot: Snapshot, member: ServiceEndpoint, port: ServicePort) {
+  const place = placeOf(member, port);
+  if (place === undefined || (member.kind === 'workload' && !member.workload.ready)) return [];
+  if (member.kind === 'entry' && isEntrance(snapshot.workloads, place)) return []; // a finding says so
+  const takesTls =
+    member.kind === 'workload'
+      ? effectiveMode(snapshot, member.workload, targetPort(port)).mode !== 'DISABLE'
+      : member.takesTls;
+  const summary = member.kind === 'workload' ? workloadSummary(member.workload) : entrySummary(member);
   return [
     {
       hostIdentifier: {
         case: 'endpoint' as const,
-        value: { address: socketAddress(place.inbound.address, place.inbound.port) },
+        value: { address: socketAddress(place.address, place.port) },
       },
-      loadBalancingWeight: 1,
+      loadBalancingWeight: member.kind === 'workload' ? 1 : member.weight,
       metadata: {
         filterMetadata: {
-          istio: { workload: workloadSummary(workload) },
+          istio: { workload: summary },
           ...(takesTls ? { 'envoy.transport_socket_match': { tlsMode: 'istio' } } : {}),
         },
       },
@@ -157,39 +184,59 @@ function endpointOf(snapshot: Snapshot, workload: Workload, port: number) {
   ];
 }
 
-/** The application behind a workload's own proxy, for one port. */
-export const compileInboundCluster = memoize((workload: Workload, service: Service, port: number): Cluster => {
-  const place = workload.ports.find((candidate) => candidate.port === port);
-  const name = inboundClusterName(port);
-  return create(ClusterSchema, {
-    name,
-    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
-    connectTimeout,
-    lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
-    loadAssignment: {
-      clusterName: name,
-      endpoints:
-        place === undefined
-          ? []
-          : [
-              {
-                lbEndpoints: [
-                  {
-                    hostIdentifier: {
-                      case: 'endpoint',
-                      value: { address: socketAddress(place.app.address, place.app.port) },
+/** The application behind a workload's own proxy, for one port; the limits are those of the service's own rule. */
+export function compileInboundCluster(snapshot: Snapshot, workload: Workload, service: Service, port: number): Cluster {
+  const { connectionPool, retryBudget, source } = inboundPolicy(snapshot, service, port);
+  return inboundCluster(snapshot.meshConfig, workload, service, port, connectionPool, retryBudget, source);
+}
+
+const inboundCluster = memoize(
+  (
+    meshConfig: MeshConfig,
+    workload: Workload,
+    service: Service,
+    port: number,
+    connectionPool: TrafficPolicy['connectionPool'],
+    retryBudget: TrafficPolicy['retryBudget'],
+    source: DestinationRule | undefined,
+  ): Cluster => {
+    const place = workload.ports.find((candidate) => candidate.port === port);
+    const name = inboundClusterName(port);
+    return create(ClusterSchema, {
+      name,
+      clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+      ...connectionFields(meshConfig, { connectionPool, retryBudget }),
+      lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+      loadAssignment: {
+        clusterName: name,
+        endpoints:
+          place === undefined
+            ? []
+            : [
+                {
+                  lbEndpoints: [
+                    {
+                      hostIdentifier: {
+                        case: 'endpoint',
+                        value: { address: socketAddress(place.app.address, place.app.port) },
+                      },
                     },
-                  },
-                ],
-              },
-            ],
-    },
-    metadata: { filterMetadata: { istio: serviceMetadata(service, undefined) } },
-  });
-});
+                  ],
+                },
+              ],
+      },
+      metadata: {
+        filterMetadata: {
+          ...(source === undefined ? {} : provenance(source, 'spec').filterMetadata),
+          istio: serviceMetadata(service, undefined),
+        },
+      },
+    });
+  },
+);
 
 /** Leads a CONNECT to the listener inside the proxy that stands for the port of the service. */
-export const compileConnectCluster = memoize((service: Service, port: ServicePort): Cluster => {
+export const compileConnectCluster = memoize((meshConfig: MeshConfig, service: Service, port: ServicePort): Cluster => {
   const name = connectListenerName(service.host, port.port);
   const address = {
     address: {
@@ -200,7 +247,7 @@ export const compileConnectCluster = memoize((service: Service, port: ServicePor
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
-    connectTimeout,
+    ...connectionFields(meshConfig, {}),
     loadAssignment: {
       clusterName: name,
       endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address } } }] }],

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { meshFileOf, objectOf } from '../../test/harness/objects.js';
+import { objectsOf } from '../../test/harness/snapshots.js';
 import type { DestinationRule } from '../api/kinds.js';
 import type { Service } from '../model/service.js';
 import { createSnapshot } from '../model/snapshot.js';
@@ -45,6 +46,24 @@ describe('the rule of a host', () => {
     assert.deepEqual(sourcesOf('default', inRoot), ['root']);
     assert.deepEqual(sourcesOf('shop', inRoot, inService, inClient), ['service']);
     assert.deepEqual(sourcesOf('other', inClient), []);
+  });
+
+  it('of a service of a ServiceEntry is looked up in the same order', () => {
+    const entry = `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: api, namespace: shop }
+spec: { hosts: [api.example.com], resolution: STATIC, ports: [{ number: 80, name: http }], endpoints: [{ address: 10.0.0.1 }] }`;
+    const rules = ['client', 'shop', 'root'].map((namespace) =>
+      rule(`in-${namespace}`, namespace, '', 'API.example.com'),
+    );
+    const snapshot = createSnapshot({ meshConfig, services: [], workloads: [], objects: objectsOf(entry) });
+    const [external] = snapshot.services.all;
+    const decides = (from: string, ...objects: DestinationRule[]) =>
+      effectiveDestinationRule(createSnapshot({ ...snapshot.parts, objects }), external!, from).sources[0]?.name;
+    assert.equal(decides('client', ...rules.toReversed()), 'in-client');
+    assert.equal(decides('other', ...rules.toReversed()), 'in-shop');
+    assert.equal(decides('other', rules[0]!, rules[2]!), 'in-root');
+    assert.equal(decides('other', rules[0]!), undefined);
   });
 
   it('is that of one namespace alone: nothing is merged across them', () => {
@@ -126,8 +145,73 @@ describe('the policy of a subset', () => {
       ),
     );
     assert.deepEqual(
-      [undefined, ...one.subsets].map((subset) => policyOf(one, subset).loadBalancer?.simple),
+      [undefined, ...one.subsets].map((subset) => policyOf(one, subset, 80, undefined).loadBalancer?.simple),
       ['RANDOM', 'ROUND_ROBIN', 'RANDOM', 'RANDOM'],
     );
+  });
+
+  const pool = (max: number) => `connectionPool: {tcp: {maxConnections: ${max}}}`;
+  const ejects = (count: number) => `outlierDetection: {consecutive5xxErrors: ${count}}`;
+  const [top, atPort, own, ownAtPort] = [
+    `${pool(1)}, ${ejects(1)}, loadBalancer: {simple: RANDOM}, retryBudget: {percent: 1}`,
+    `{port: {number: 80}, ${pool(2)}}`,
+    pool(3),
+    `{port: {number: 80}, ${ejects(4)}}`,
+  ];
+  /** Blocks of the host and of its subset at a port, each as the number that it was given. */
+  const blocks = (spec: string, port: number, defaults?: Parameters<typeof policyOf>[3]) => {
+    const one = effective('shop', rule('r', 'shop', spec));
+    return [undefined, one.subsets[0]].map((subset) => {
+      const policy = policyOf(one, subset, port, defaults);
+      return [
+        policy.connectionPool?.tcp?.maxConnections,
+        policy.outlierDetection?.consecutive5xxErrors,
+        policy.loadBalancer?.simple,
+        policy.retryBudget?.percent,
+      ];
+    });
+  };
+
+  it('at a port with settings of its own is those alone: what they leave out has its default', () => {
+    const spec = `trafficPolicy: {${top}, portLevelSettings: [${atPort}]}\nsubsets: [{name: s}]`;
+    const replaced = [2, undefined, undefined, 1];
+    assert.deepEqual(blocks(spec, 80), [replaced, replaced]);
+    const whole = [1, 1, 'RANDOM', 1];
+    assert.deepEqual(blocks(spec, 81), [whole, whole]);
+  });
+
+  it('has blocks of the subset before settings of the host for the port', () => {
+    assert.deepEqual(
+      blocks(
+        `trafficPolicy: {${top}, portLevelSettings: [${atPort}]}\nsubsets: [{name: s, trafficPolicy: {${own}}}]`,
+        80,
+      ),
+      [
+        [2, undefined, undefined, 1],
+        [3, undefined, undefined, 1],
+      ],
+    );
+  });
+
+  it('has settings of the subset for the port before everything', () => {
+    const spec = `trafficPolicy: {${top}}\nsubsets: [{name: s, trafficPolicy: {${own}, portLevelSettings: [${ownAtPort}]}}]`;
+    assert.deepEqual(blocks(spec, 80)[1], [undefined, 4, undefined, 1]);
+    assert.deepEqual(blocks(spec, 81)[1], [3, 1, 'RANDOM', 1]);
+  });
+
+  it('has from MeshConfig the pool and the outlier detection that nobody gives', () => {
+    const defaults = { connectionPool: { tcp: { maxConnections: 7 } }, outlierDetection: { consecutive5xxErrors: 7 } };
+    assert.deepEqual(blocks(`trafficPolicy: {${own}}\nsubsets: [{name: s}]`, 80, defaults)[0], [
+      3,
+      7,
+      undefined,
+      undefined,
+    ]);
+    assert.deepEqual(blocks(`trafficPolicy: {portLevelSettings: [${ownAtPort}]}`, 80, defaults)[0], [
+      7,
+      4,
+      undefined,
+      undefined,
+    ]);
   });
 });

@@ -53,6 +53,57 @@ describe('nothing is said', () => {
 });
 
 describe('it is said', () => {
+  it('that rules and matches are never reached', async () => {
+    const rule = (match: string) => `{match: [${match}], route: [{destination: {host: reviews}}]}`;
+    const never = async (...rules: string[]) =>
+      (await found(virtualService('a', `hosts: [reviews]\nhttp: [${rules.join(', ')}]`))).map((text) =>
+        text.replace('warning IST0130 VirtualService/shop/a:1 spec.', ''),
+      );
+    const why = (taker: string) =>
+      `is never reached: spec.${taker} takes every request; put it before that, or remove it`;
+    assert.deepEqual(await never(rule('{uri: {exact: /}}, {uri: {prefix: /}}, {uri: {exact: /a}}'), rule('')), [
+      `http[0].match[2]: ${why('http[0].match[1]')}`,
+      `http[1]: ${why('http[0].match[1]')}`,
+    ]);
+    assert.deepEqual(await never(rule(''), rule('{uri: {exact: /a}}')), [`http[1]: ${why('http[0]')}`]);
+    for (const some of ['{port: 9080}', '{sourceLabels: {app: web}}', '{sourceNamespace: shop}', '{gateways: [edge]}'])
+      assert.deepEqual(await never(rule(some), rule('')), [], some);
+    assert.equal((await never(rule('{gateways: [mesh], sourceNamespace: other}'), rule(''))).length, 1);
+  });
+
+  it('that what is answered here is not forwarded', async () => {
+    assert.deepEqual(
+      await found(
+        virtualService('a', 'hosts: [reviews]\nhttp: [{redirect: {uri: /}, timeout: 1s, mirror: {host: reviews}}]'),
+        virtualService('b', 'hosts: [b.c]\nhttp: [{directResponse: {status: 200}, fault: {abort: {httpStatus: 500}}}]'),
+      ),
+      [
+        'warning LAT0007 VirtualService/shop/a:1 spec.http[0].timeout: has no effect beside redirect: nothing is forwarded; remove it',
+        'warning LAT0007 VirtualService/shop/a:1 spec.http[0].mirror: has no effect beside redirect: nothing is forwarded; remove it',
+        'warning LAT0007 VirtualService/shop/b:8 spec.http[0].fault: has no effect beside directResponse: nothing is forwarded; remove it',
+      ],
+    );
+  });
+
+  it('that copies are sent to what does not exist', async () => {
+    const rule = 'route: [{destination: {host: reviews}}]';
+    assert.deepEqual(
+      (
+        await found(
+          virtualService('one', `hosts: [reviews]\nhttp: [{${rule}, mirror: {host: review}}]`),
+          virtualService(
+            'many',
+            `hosts: [a.b]\nhttp: [{${rule}, mirrors: [{destination: {host: reviews, subset: v3}}]}]`,
+          ),
+        )
+      ).map((text) => text.slice(0, text.indexOf(': '))),
+      [
+        'warning IST0101 VirtualService/shop/one:1 spec.http[0].mirror',
+        'warning IST0101 VirtualService/shop/many:8 spec.http[0].mirrors[0].destination',
+      ],
+    );
+  });
+
   it('that two VirtualServices claim one host', async () => {
     assert.deepEqual(
       await found(
@@ -60,7 +111,7 @@ describe('it is said', () => {
         virtualService('b', to('{host: reviews}', 'web, reviews.shop.svc.cluster.local')),
       ),
       [
-        'warning IST0109 VirtualService/shop/b:8 spec.hosts[1]: reviews.shop.svc.cluster.local is already claimed by VirtualService/shop/a (objects.yaml:1), which is older and counts; where both are visible this one has no effect for the host; merge them',
+        'warning IST0109 VirtualService/shop/b:8 spec.hosts[1]: reviews.shop.svc.cluster.local is already claimed by VirtualService/shop/a (objects.yaml:1), which is older and counts; for callers that see both and for whom that one has a rule this one has no effect for the host; merge them',
       ],
     );
   });
@@ -110,6 +161,17 @@ describe('it is said', () => {
       ),
       [
         'warning IST0173 DestinationRule/shop/r:1 spec.subsets[1]: no workload of reviews.shop.svc.cluster.local has the labels of subset v3 (version=v3, app=reviews); requests to it are answered with 503',
+      ],
+    );
+  });
+
+  it('that settings are for a port that the host does not have', async () => {
+    const settings = 'trafficPolicy: {portLevelSettings: [{port: {number: 9080}}, {port: {number: 80}}]}';
+    assert.deepEqual(
+      await found(destinationRule('r', `host: reviews\n${settings}\nsubsets: [{name: a, ${settings}}]`)),
+      [
+        'warning IST0101 DestinationRule/shop/r:1 spec.trafficPolicy.portLevelSettings[1].port.number: reviews.shop.svc.cluster.local has no port 80, only 9080, so these settings have no effect',
+        'warning IST0101 DestinationRule/shop/r:1 spec.subsets[0].trafficPolicy.portLevelSettings[1].port.number: reviews.shop.svc.cluster.local has no port 80, only 9080, so these settings have no effect',
       ],
     );
   });

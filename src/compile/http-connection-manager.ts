@@ -14,7 +14,10 @@ import {
 import { compileAccessLogs } from './access-logs.js';
 import type { PolicyFilters } from './authorization-policies.js';
 import { durationOf, fromAds, typed } from './messages.js';
+import { inboundRetries } from './retries.js';
+import { routeFilters } from './route-filters.js';
 import { meshAlpn } from './tls-contexts.js';
+import { compileTracing, type TracedWorkload } from './tracing.js';
 
 type ManagerInit = Exclude<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName: string }>;
 
@@ -40,8 +43,12 @@ const alpn = {
   },
 };
 
+/** Istio lets WebSockets through everywhere. */
+const websocket = { upgradeType: 'websocket' };
+
 /** What is the same for every HTTP listener. Limits are on by default: a peer is never trusted to be polite. */
-function common(meshConfig: MeshConfig, statPrefix: string): ManagerInit {
+function common(meshConfig: MeshConfig, statPrefix: string, traced: TracedWorkload | undefined): ManagerInit {
+  const tracing = compileTracing(meshConfig, traced);
   return {
     statPrefix,
     accessLog: compileAccessLogs(meshConfig),
@@ -56,6 +63,7 @@ function common(meshConfig: MeshConfig, statPrefix: string): ManagerInit {
     commonHttpProtocolOptions: { idleTimeout: durationOf(3_600_000), maxHeadersCount: 100 },
     httpProtocolOptions: { acceptHttp10: true },
     useRemoteAddress: false,
+    ...(tracing === undefined ? {} : { tracing }),
   };
 }
 
@@ -86,16 +94,21 @@ export interface OutboundHttp {
   readonly authority?: string;
   /** Whether CONNECT is taken. */
   readonly connect?: boolean;
+  /** Whose spans are made; undefined: nobody's. */
+  readonly traced: TracedWorkload | undefined;
 }
 
 /** HTTP from the workload to the mesh. A certificate header that the application sends is not believed. */
-export function outboundHttpFilter(meshConfig: MeshConfig, { routes, authority, connect = false }: OutboundHttp) {
+export function outboundHttpFilter(
+  meshConfig: MeshConfig,
+  { routes, authority, connect = false, traced }: OutboundHttp,
+) {
   return filter({
-    ...common(meshConfig, `outbound_${routes}`),
+    ...common(meshConfig, `outbound_${routes}`, traced),
     routeSpecifier: { case: 'rds', value: { configSource: fromAds(), routeConfigName: routes } },
-    httpFilters: [alpn, router],
+    httpFilters: [alpn, ...routeFilters, router],
     forwardClientCertDetails: ForwardClientCert.SANITIZE,
-    upgradeConfigs: connect ? [{ upgradeType: 'CONNECT' }] : [],
+    upgradeConfigs: connect ? [websocket, { upgradeType: 'CONNECT' }] : [websocket],
     earlyHeaderMutationExtensions: authority === undefined ? [] : [overwriteAuthority(authority)],
   });
 }
@@ -119,15 +132,22 @@ function overwriteAuthority(value: string) {
   };
 }
 
+export interface InboundHttp {
+  /** Full name of the service. */
+  readonly host: string;
+  readonly port: number;
+  /** Leads to the application. */
+  readonly cluster: string;
+  /** Whose spans are made; undefined: nobody's. */
+  readonly traced: TracedWorkload | undefined;
+  /** Filters by which policies are kept. */
+  readonly policies: PolicyFilters['http'];
+}
+
 /** HTTP from the mesh to the workload: everything to its application, and the caller named in x-forwarded-client-cert. */
-export function inboundHttpFilter(
-  meshConfig: MeshConfig,
-  port: number,
-  cluster: string,
-  policies: PolicyFilters['http'],
-) {
+export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster, traced, policies }: InboundHttp) {
   return filter({
-    ...common(meshConfig, `inbound_${port}`),
+    ...common(meshConfig, `inbound_${port}`, traced),
     routeSpecifier: {
       case: 'routeConfig',
       value: {
@@ -140,9 +160,14 @@ export function inboundHttpFilter(
               {
                 name: 'default',
                 match: { pathSpecifier: { case: 'prefix', value: '/' } },
+                decorator: { operation: `${host}:${port}/*` },
                 action: {
                   case: 'route',
-                  value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: durationOf(0) },
+                  value: {
+                    clusterSpecifier: { case: 'cluster', value: cluster },
+                    timeout: durationOf(0),
+                    retryPolicy: inboundRetries(),
+                  },
                 },
               },
             ],
@@ -150,7 +175,8 @@ export function inboundHttpFilter(
         ],
       },
     },
-    httpFilters: [...policies, router],
+    httpFilters: [...policies, ...routeFilters, router],
+    upgradeConfigs: [websocket],
     // Set, not appended: what stood there before came from further away than the certificate vouches for.
     forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,
     setCurrentClientCertDetails: { subject: true, uri: true },

@@ -1,6 +1,7 @@
 // Listeners: what a workload's proxy takes from its application (outbound) and from the mesh (inbound).
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { Duration } from '@bufbuild/protobuf/wkt';
+import type { ConnectionPool } from '../api/connection-policy.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import type { Address, Workload, WorkloadPort } from '../model/workload.js';
 import type { Protocol, Service, ServicePort } from '../model/service.js';
@@ -17,17 +18,14 @@ import { compileAccessLogs } from './access-logs.js';
 import { compilePolicyFilters } from './authorization-policies.js';
 import { inboundHttpFilter, outboundHttpFilter, type OutboundHttp } from './http-connection-manager.js';
 import { durationOf, socketAddress, typed } from './messages.js';
-import {
-  connectListenerName,
-  httpProxyRoutes,
-  inboundClusterName,
-  listenerName,
-  outboundClusterName,
-  serviceRoutesName,
-} from './names.js';
+import { connectListenerName, httpProxyRoutes, inboundClusterName, listenerName, serviceRoutesName } from './names.js';
+import { inboundPolicy } from './destination-rules.js';
+import { parseDurationMs } from '../util/duration.js';
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
+import type { TcpRoute } from './tcp-routes.js';
 import { downstreamTls, meshAlpn } from './tls-contexts.js';
+import { tracedWorkload, type TracedWorkload } from './tracing.js';
 
 type ListenerInit = Exclude<MessageInitShape<typeof ListenerSchema>, { $typeName: string }>;
 type ChainInit = Exclude<NonNullable<ListenerInit['filterChains']>[number], { $typeName: string }>;
@@ -49,12 +47,16 @@ const httpInspector = {
 };
 
 /** The listener that serves every HTTP host of the mesh. */
-export function compileOutboundHttpListener(meshConfig: MeshConfig, { address, port }: Address): Listener {
+export function compileOutboundHttpListener(
+  meshConfig: MeshConfig,
+  { address, port }: Address,
+  traced: TracedWorkload | undefined,
+): Listener {
   return create(ListenerSchema, {
     name: listenerName(address, port),
     address: socketAddress(address, port),
     trafficDirection: TrafficDirection.OUTBOUND,
-    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true })] }],
+    filterChains: [{ filters: [outboundHttpFilter(meshConfig, { routes: httpProxyRoutes, connect: true, traced })] }],
   });
 }
 
@@ -65,35 +67,54 @@ export function compileUpstreamListener(
   port: ServicePort,
   listen: Address,
   authority: string,
+  route: TcpRoute,
+  tcp: TcpTimes,
+  traced: TracedWorkload | undefined,
 ): Listener {
   return create(ListenerSchema, {
     name: listenerName(listen.address, listen.port),
     address: socketAddress(listen.address, listen.port),
-    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port), authority }),
+    ...serviceListener(
+      meshConfig,
+      port,
+      { routes: serviceRoutesName(service.host, port.port), authority, traced },
+      route,
+      tcp,
+    ),
   });
 }
 
 /** The same without a port of its own: a CONNECT to the service continues here, as if its address had been called. */
-export function compileConnectListener(meshConfig: MeshConfig, service: Service, port: ServicePort): Listener {
+export function compileConnectListener(
+  meshConfig: MeshConfig,
+  service: Service,
+  port: ServicePort,
+  route: TcpRoute,
+  tcp: TcpTimes,
+  traced: TracedWorkload | undefined,
+): Listener {
   return create(ListenerSchema, {
     name: connectListenerName(service.host, port.port),
     listenerSpecifier: { case: 'internalListener', value: {} },
-    ...serviceListener(meshConfig, service, port, { routes: serviceRoutesName(service.host, port.port) }),
+    ...serviceListener(meshConfig, port, { routes: serviceRoutesName(service.host, port.port), traced }, route, tcp),
   });
 }
 
 function serviceListener(
   meshConfig: MeshConfig,
-  service: Service,
   port: ServicePort,
   http: OutboundHttp,
+  route: TcpRoute,
+  tcp: TcpTimes,
 ): ListenerInit {
-  const bytes = tcpFilter(meshConfig, outboundClusterName(port.port, '', service.host));
+  const bytes = tcpFilter(meshConfig, route, tcp);
   const requests = outboundHttpFilter(meshConfig, http);
   return {
     trafficDirection: TrafficDirection.OUTBOUND,
     ...inspection(port.protocol === 'detect' ? [httpInspector] : [], serverFirstTimeout),
-    filterChains: byProtocol(port.protocol, [requests], [bytes], { http: plainHttp, bytes: [] }),
+    filterChains: byProtocol(port.protocol, [requests], [bytes], { http: plainHttp, bytes: [] }).map((chain) =>
+      route.metadata !== undefined && chain.filters?.[0] === bytes ? { ...chain, metadata: route.metadata } : chain,
+    ),
   };
 }
 
@@ -107,8 +128,17 @@ export function compileInboundListener(
   const { mode, source, path } = effectiveMode(snapshot, workload, place.port);
   const cluster = inboundClusterName(place.port);
   const policies = compilePolicyFilters(snapshot, workload, place);
-  const requests = inboundHttpFilter(snapshot.meshConfig, place.port, cluster, policies.http);
-  const bytes = [...policies.network, tcpFilter(snapshot.meshConfig, cluster)];
+  const requests = inboundHttpFilter(snapshot.meshConfig, {
+    host: workload.serviceHost,
+    port: place.port,
+    cluster,
+    traced: tracedWorkload(snapshot.meshConfig, workload),
+    policies: policies.http,
+  });
+  const service = snapshot.services.byHost.get(workload.serviceHost);
+  const pool = service && inboundPolicy(snapshot, service, place.port).connectionPool;
+  const toApplication = { destinations: [{ name: cluster, weight: 1 }], statPrefix: cluster };
+  const bytes = [...policies.network, tcpFilter(snapshot.meshConfig, toApplication, pool?.tcp)];
   const chains: ChainInit[] = [];
   if (mode !== 'DISABLE') {
     // Beside plaintext only handshakes of the mesh are ended here: the application may have a TLS of its own.
@@ -164,15 +194,28 @@ function inspection(inspectors: NonNullable<ListenerInit['listenerFilters']>, ti
   return { listenerFilters: inspectors, listenerFiltersTimeout: timeout, continueOnListenerFiltersTimeout: true };
 }
 
-function tcpFilter(meshConfig: MeshConfig, cluster: string): Filter {
+/** What a DestinationRule says of connections of bytes. */
+export type TcpTimes = ConnectionPool['tcp'];
+
+function tcpFilter(
+  meshConfig: MeshConfig,
+  { destinations, statPrefix }: Pick<TcpRoute, 'destinations' | 'statPrefix'>,
+  tcp: TcpTimes,
+): Filter {
   return {
     name: 'envoy.filters.network.tcp_proxy',
     configType: {
       case: 'typedConfig' as const,
       value: typed(TcpProxySchema, {
-        statPrefix: cluster,
-        clusterSpecifier: { case: 'cluster', value: cluster },
-        idleTimeout: durationOf(3_600_000),
+        statPrefix,
+        clusterSpecifier:
+          destinations.length === 1
+            ? { case: 'cluster', value: destinations[0]!.name }
+            : { case: 'weightedClusters', value: { clusters: [...destinations] } },
+        idleTimeout: durationOf(parseDurationMs(tcp?.idleTimeout ?? '1h')!),
+        ...(tcp?.maxConnectionDuration === undefined
+          ? {}
+          : { maxDownstreamConnectionDuration: durationOf(parseDurationMs(tcp.maxConnectionDuration)!) }),
         accessLog: compileAccessLogs(meshConfig),
       }),
     },

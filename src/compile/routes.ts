@@ -2,8 +2,10 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { VirtualService } from '../api/kinds.js';
 import { objectKey } from '../api/object.js';
+import type { RetryPolicySpec } from '../api/retry-policy.js';
 import type { StringMatch } from '../api/schema.js';
 import type {
+  DirectResponse,
   HeaderChanges,
   HttpMatch,
   HttpRedirect,
@@ -16,13 +18,19 @@ import type { ServiceIndex } from '../model/snapshot.js';
 import { parseDurationMs } from '../util/duration.js';
 import {
   HeaderValueOption_HeaderAppendAction as AppendAction,
+  DecoratorSchema,
   RedirectAction_RedirectResponseCode as RedirectCode,
   RouteSchema,
+  type RetryPolicy,
   type Route,
 } from '../xds/messages.js';
 import { durationOf } from './messages.js';
+import { compileMirrors } from './mirrors.js';
 import { outboundClusterName } from './names.js';
 import { provenance, type Omission } from './provenance.js';
+import { compileRetries } from './retries.js';
+import { compileRouteFilters } from './route-filters.js';
+import { pattern } from './string-matches.js';
 import { whyMatchIsNotFor, type Client } from './virtual-services.js';
 
 type RouteInit = MessageInitShape<typeof RouteSchema>;
@@ -36,21 +44,34 @@ export interface CompiledRoutes {
 }
 
 /** The route of a service that no VirtualService owns. */
-export function defaultRoute(cluster: string): Route {
+export function defaultRoute(host: string, port: number, retries: RetryPolicySpec | undefined): Route {
   return create(RouteSchema, {
     name: 'default',
     match: { pathSpecifier: { case: 'prefix', value: '/' } },
-    action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: durationOf(0) } },
+    decorator: { operation: `${host}:${port}/*` },
+    action: {
+      case: 'route',
+      value: {
+        clusterSpecifier: { case: 'cluster', value: outboundClusterName(port, '', host) },
+        timeout: durationOf(0),
+        ...retryField(compileRetries(retries)),
+      },
+    },
   });
 }
 
-/** Every rule that concerns `client` on a listener for `port`, in order; what follows a rule that takes everything is left out. */
+/**
+ * Every rule that concerns `client` on a listener for `port`, in order; what follows a rule that takes everything is left out.
+ * `retries` are those of rules that have none of their own.
+ */
 export function compileHttpRoutes(
   owner: VirtualService,
   services: ServiceIndex,
   client: Client,
   port: number,
+  retries: RetryPolicySpec | undefined,
 ): CompiledRoutes {
+  const context: RuleContext = { owner, services, port, retries };
   const routes: Route[] = [];
   const omissions: Omission[] = [];
   const omit = (path: string, reason: string) => omissions.push({ object: objectKey(owner), path, reason });
@@ -62,7 +83,7 @@ export function compileHttpRoutes(
       continue;
     }
     if (rule.match === undefined || rule.match.length === 0) {
-      routes.push(compileRule(owner, path, rule, undefined, services, port));
+      routes.push(compileRule(context, path, rule, undefined));
       takesAll = true;
       continue;
     }
@@ -73,35 +94,63 @@ export function compileHttpRoutes(
         omit(matchPath, reason);
         continue;
       }
-      routes.push(compileRule(owner, matchPath, rule, match, services, port));
+      routes.push(compileRule(context, matchPath, rule, match));
       takesAll = isCatchAll(match);
     }
   }
   return { routes, omissions };
 }
 
-function compileRule(
-  owner: VirtualService,
-  path: string,
-  rule: HttpRouteRule,
-  match: HttpMatch | undefined,
-  services: ServiceIndex,
-  port: number,
-): Route {
+/** What all rules of one object are compiled with. */
+interface RuleContext {
+  readonly owner: VirtualService;
+  readonly services: ServiceIndex;
+  /** Port of the listener. */
+  readonly port: number;
+  readonly retries: RetryPolicySpec | undefined;
+}
+
+function compileRule(context: RuleContext, path: string, rule: HttpRouteRule, match: HttpMatch | undefined): Route {
   const name = [rule.name, match?.name].filter((part) => part !== undefined && part !== '').join('.');
   const init: RouteInit = {
     name,
     match: compileMatch(match),
-    metadata: provenance(owner, path),
+    metadata: provenance(context.owner, path),
     ...headerChanges(rule.headers),
+    typedPerFilterConfig: compileRouteFilters(rule),
   };
-  const action =
-    rule.redirect === undefined ? forward(owner, rule, services, port, init) : compileRedirect(rule.redirect, port);
-  return create(RouteSchema, { ...init, action });
+  const route = create(RouteSchema, { ...init, action: compileAction(context, rule, init) });
+  route.decorator = create(DecoratorSchema, { operation: operationOf(route, context.owner.name, context.port) });
+  return route;
+}
+
+/** What Istio calls the spans of a route: its only destination, or the object where there are several, and the path. */
+function operationOf({ match, action }: Route, ownerName: string, listenerPort: number): string {
+  const path = match?.pathSpecifier;
+  const paths =
+    path?.case === 'prefix'
+      ? `${path.value}*`
+      : path?.case === 'path'
+        ? path.value
+        : path?.case === 'safeRegex'
+          ? path.value.regex
+          : '/*';
+  const cluster =
+    action.case === 'route' && action.value.clusterSpecifier.case === 'cluster'
+      ? action.value.clusterSpecifier.value
+      : undefined;
+  const [, port, , host] = cluster?.split('|') ?? [];
+  return host === undefined ? `${ownerName}:${listenerPort}${paths}` : `${host}:${port}${paths}`;
+}
+
+function compileAction(context: RuleContext, rule: HttpRouteRule, init: RouteInit): ActionInit {
+  if (rule.redirect !== undefined) return compileRedirect(rule.redirect, context.port);
+  if (rule.directResponse !== undefined) return compileDirectResponse(rule.directResponse);
+  return forward(context, rule, init);
 }
 
 /** Whether a match lets every request through: then nothing after it can be reached. */
-function isCatchAll(match: HttpMatch): boolean {
+export function isCatchAll(match: HttpMatch): boolean {
   const { uri } = match;
   const anyPath =
     uri === undefined || uri.prefix === '/' || uri.regex === '*' || uri.regex === '.*' || Object.keys(uri).length === 0;
@@ -166,19 +215,7 @@ function headerMatcher(name: string, match: StringMatch) {
   };
 }
 
-function pattern(match: StringMatch) {
-  if (match.exact !== undefined) return { case: 'exact' as const, value: match.exact };
-  if (match.prefix !== undefined) return { case: 'prefix' as const, value: match.prefix };
-  return { case: 'safeRegex' as const, value: { regex: match.regex! } };
-}
-
-function forward(
-  owner: VirtualService,
-  rule: HttpRouteRule,
-  services: ServiceIndex,
-  port: number,
-  init: RouteInit,
-): ActionInit {
+function forward({ owner, services, port, retries }: RuleContext, rule: HttpRouteRule, init: RouteInit): ActionInit {
   // Zero drops a destination beside others; a sole destination takes everything whatever its weight.
   const all = rule.route ?? [];
   const destinations = all.length > 1 ? all.filter((destination) => (destination.weight ?? 0) > 0) : all;
@@ -205,6 +242,8 @@ function forward(
               },
             },
       timeout: durationOf(parseDurationMs(rule.timeout ?? '0s') ?? 0),
+      ...retryField(compileRetries(rule.retries ?? retries)),
+      requestMirrorPolicies: compileMirrors(rule, clusterOf),
       ...(rewrite?.uri === undefined ? {} : { prefixRewrite: rewrite.uri }),
       ...(rewrite?.uriRegexRewrite === undefined
         ? {}
@@ -219,6 +258,10 @@ function forward(
         : { hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: authority } }),
     },
   };
+}
+
+function retryField(retryPolicy: RetryPolicy | undefined) {
+  return retryPolicy === undefined ? {} : { retryPolicy };
 }
 
 function weighted(destination: WeightedDestination, name: string, routeAuthority: string | undefined) {
@@ -268,6 +311,20 @@ function compileRedirect(redirect: HttpRedirect, listenerPort: number): ActionIn
       ...(redirect.scheme === undefined
         ? {}
         : { schemeRewriteSpecifier: { case: 'schemeRedirect' as const, value: redirect.scheme } }),
+    },
+  };
+}
+
+function compileDirectResponse({ status, body }: DirectResponse): ActionInit {
+  const bytes = body?.bytes === undefined ? undefined : Buffer.from(body.bytes, 'base64');
+  return {
+    case: 'directResponse',
+    value: {
+      status,
+      ...(body?.string === undefined
+        ? {}
+        : { body: { specifier: { case: 'inlineString' as const, value: body.string } } }),
+      ...(bytes === undefined ? {} : { body: { specifier: { case: 'inlineBytes' as const, value: bytes } } }),
     },
   };
 }

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { objectOf } from '../../test/harness/objects.js';
 import type { VirtualService } from '../api/kinds.js';
 import { createSnapshot } from '../model/snapshot.js';
-import { hostsOf, owningVirtualService, whyMatchIsNotFor } from './virtual-services.js';
+import { claimingVirtualServices, hostsOf, whyMatchIsNotFor } from './virtual-services.js';
 import { meshFileOf } from '../../test/harness/objects.js';
 
 const { meshConfig } = meshFileOf('services: {a: {command: x}}');
@@ -17,7 +17,7 @@ function virtualService(name: string, namespace: string, hosts: string, exportTo
 
 function ownerOf(host: string, namespace: string, ...objects: VirtualService[]): string | undefined {
   const snapshot = createSnapshot({ meshConfig, services: [], workloads: [], objects });
-  return owningVirtualService(snapshot, host, namespace)?.name;
+  return claimingVirtualServices(snapshot, host, namespace)[0]?.name;
 }
 
 const reviews = 'reviews.shop.svc.cluster.local';
@@ -142,5 +142,16 @@ describe('a match', () => {
   it('that names gateways is not asked about the caller, but about the port', () => {
     assert.equal(why({ gateways: ['mesh'], sourceNamespace: 'default', sourceLabels: { app: 'other' } }), undefined);
     assert.equal(why({ gateways: ['mesh'], port: 81 }), 'it is for port 81');
+  });
+});
+
+describe('an object without rules for HTTP', () => {
+  it('claims no host from those that have some', () => {
+    const bytes = objectOf('VirtualService', 'hosts: [reviews]\ntcp: [{route: [{destination: {host: reviews}}]}]', {
+      name: 'bytes',
+      namespace: 'shop',
+    });
+    assert.equal(ownerOf(reviews, 'shop', bytes, virtualService('http', 'shop', 'reviews')), 'http');
+    assert.equal(ownerOf(reviews, 'shop', bytes), undefined);
   });
 });

@@ -22,16 +22,21 @@ export function hostsOf(virtualService: VirtualService): string[] {
   return virtualService.spec.hosts.map((host) => resolveHost(host, virtualService.namespace));
 }
 
-/** The VirtualService that owns `host` for clients in `namespace`: the most specific host, and of equals the oldest. */
-export function owningVirtualService(snapshot: Snapshot, host: string, namespace: string): VirtualService | undefined {
-  let best: { readonly owner: VirtualService; readonly host: string } | undefined;
+/**
+ * The VirtualServices with rules for HTTP that claim `host` for clients in `namespace`: the most specific host first, and of
+ * equals the oldest. The first that has a rule for the client owns the host, as in Istio.
+ */
+export function claimingVirtualServices(snapshot: Snapshot, host: string, namespace: string): VirtualService[] {
+  const claims: { readonly owner: VirtualService; readonly host: string }[] = [];
   for (const owner of snapshot.virtualServices) {
-    if (!appliesInMesh(owner, namespace)) continue;
-    for (const pattern of hostsOf(owner))
-      if (hostMatches(pattern, host) && (best === undefined || compareSpecificity(pattern, best.host) < 0))
-        best = { owner, host: pattern };
+    if (owner.spec.http === undefined || !appliesInMesh(owner, namespace)) continue;
+    const [closest] = hostsOf(owner)
+      .filter((pattern) => hostMatches(pattern, host))
+      .sort(compareSpecificity);
+    if (closest !== undefined) claims.push({ owner, host: closest });
   }
-  return best?.owner;
+  // The order among equals stays: the oldest first.
+  return claims.sort((a, b) => compareSpecificity(a.host, b.host)).map(({ owner }) => owner);
 }
 
 /**
@@ -42,6 +47,14 @@ export function whyMatchIsNotFor(match: HttpMatch, client: Client, port: number)
   if (match.port !== undefined && match.port !== port) return `it is for port ${match.port}`;
   if (match.gateways !== undefined && match.gateways.length > 0)
     return match.gateways.includes('mesh') ? undefined : `it is for the gateways ${match.gateways.join(', ')}`;
+  return whySourceIsNot(match, client);
+}
+
+/** Why a match on where calls come from is not for the client. */
+export function whySourceIsNot(
+  match: Pick<HttpMatch, 'sourceNamespace' | 'sourceLabels'>,
+  client: Client,
+): string | undefined {
   if (match.sourceNamespace !== undefined && match.sourceNamespace !== '' && match.sourceNamespace !== client.namespace)
     return `it is for callers in namespace ${match.sourceNamespace}`;
   if (match.sourceLabels !== undefined && !matchesLabels(client.labels, match.sourceLabels))

@@ -172,6 +172,14 @@ describe('ports', () => {
     );
   });
 
+  it('that the file gives to hosts of ServiceEntries lead there, whatever services there are', async () => {
+    const { instances } = planOf(
+      'a: {command: x, port: 80}\nclient: {command: y, upstreams: {"API.example.com:443": 5433}}',
+    );
+    const foreign = { host: 'api.example.com', port: 443, listen: { address: '127.0.0.1', port: 5433 } };
+    assert.deepEqual(await assignUpstreams('client', instances[1]!, [], counter().allocate), [foreign]);
+  });
+
   it('of an application that runs already are where it runs', async () => {
     const b = await assignPorts('b', plan.instances[1]!, plan.services, counter().allocate);
     assert.deepEqual(b.ports[0]!.app, { address: '127.0.0.1', port: 1 });

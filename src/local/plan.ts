@@ -1,5 +1,12 @@
 // Turns mesh.yaml into what is to run: services, and for every instance its identity, its ports and its environment.
-import { findUpstream, parseAddress, type MeshFile, type Runnable, type ServiceEntryOfFile } from '../api/mesh-file.js';
+import {
+  findForeignUpstream,
+  findUpstream,
+  parseAddress,
+  type MeshFile,
+  type Runnable,
+  type ServiceEntryOfFile,
+} from '../api/mesh-file.js';
 import { formatSpiffeId } from '../identity/spiffe-id.js';
 import { serviceHost } from '../model/host.js';
 import type { Protocol, Service } from '../model/service.js';
@@ -31,6 +38,8 @@ export interface PlannedInstance {
     readonly inbound: number;
     readonly outbound: number;
     readonly upstreams: ReadonlyMap<string, number>;
+    /** Hosts of ServiceEntries. */
+    readonly foreign: readonly Upstream[];
   };
   /** Equal for instances that need not be replaced by each other. */
   readonly fingerprint: string;
@@ -101,12 +110,16 @@ function planInstance(
   all: MeshFile['services'],
   { version, runnable, workloadName, instance }: InstanceOfVersion,
 ): PlannedInstance {
-  const fixedUpstreams = new Map(
-    Object.entries(entry.upstreams ?? {}).map(([key, port]) => {
-      const target = findUpstream(all, key)!;
-      return [upstreamKey(serviceHost(target.service, all[target.service]!.namespace ?? 'default'), target.port), port];
-    }),
-  );
+  const fixedUpstreams = new Map<string, number>();
+  const foreign: Upstream[] = [];
+  for (const [key, port] of Object.entries(entry.upstreams ?? {})) {
+    const target = findUpstream(all, key);
+    if (target === undefined) foreign.push({ ...findForeignUpstream(all, key)!, listen: { address: loopback, port } });
+    else {
+      const host = serviceHost(target.service, all[target.service]!.namespace ?? 'default');
+      fixedUpstreams.set(upstreamKey(host, target.port), port);
+    }
+  }
   const planned: Omit<PlannedInstance, 'fingerprint'> = {
     key: `${service.namespace}/${instance}`,
     name: instance,
@@ -125,7 +138,7 @@ function planInstance(
     },
     ports: service.ports.map(({ name: portName, port }) => ({ name: portName, port })),
     address: runnable.address === undefined ? undefined : parseAddress(runnable.address),
-    fixed: { inbound: entry.inboundPort ?? 0, outbound: entry.outboundPort ?? 0, upstreams: fixedUpstreams },
+    fixed: { inbound: entry.inboundPort ?? 0, outbound: entry.outboundPort ?? 0, upstreams: fixedUpstreams, foreign },
   };
   return {
     ...planned,
@@ -183,7 +196,7 @@ export async function assignUpstreams(
       };
       upstreams.push({ host: service.host, port, listen });
     }
-  return upstreams;
+  return [...upstreams, ...instance.fixed.foreign];
 }
 
 /** What the application finds in its environment, beside what was there and what the file adds. */

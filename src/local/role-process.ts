@@ -8,6 +8,8 @@ export interface RoleOptions<Incoming> {
   /** Entry point of the program. */
   readonly program: string;
   readonly args: readonly string[];
+  /** Options of Node itself; none: its defaults. */
+  readonly nodeOptions?: readonly string[];
   /** Called at every start; what the process needs to know is sent here. */
   readonly onStart: () => void;
   readonly onMessage: (message: Incoming) => void;
@@ -39,7 +41,7 @@ export class RoleProcess<Outgoing extends object, Incoming> {
     const child = fork(this.#options.program, [...this.#options.args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
-      execArgv: [],
+      execArgv: [...(this.#options.nodeOptions ?? [])],
     });
     this.#child = child;
     for (const stream of [child.stdout!, child.stderr!]) {

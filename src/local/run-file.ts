@@ -1,4 +1,5 @@
 // What runs, for people and for other commands: `lateen get workloads` prints it, DIR/.lateen/run.json keeps it.
+import { splitServiceHost } from '../model/host.js';
 import type { Address, Workload } from '../model/workload.js';
 import type { PlannedInstance } from './plan.js';
 
@@ -66,8 +67,13 @@ function upstreamPorts(workload: Workload): Record<string, number> {
   const ports: Record<string, number> = {};
   const seen = new Set<string>();
   for (const { host, port, listen } of workload.upstreams) {
-    const [name, namespace] = host.split('.');
-    const base = namespace === workload.namespace ? name! : `${name}.${namespace}`;
+    const parts = splitServiceHost(host);
+    const base =
+      parts === undefined
+        ? host
+        : parts.namespace === workload.namespace
+          ? parts.name
+          : `${parts.name}.${parts.namespace}`;
     ports[seen.has(base) ? `${base}:${port}` : base] = listen.port;
     seen.add(base);
   }

@@ -27,6 +27,12 @@ export function compareSpecificity(a: string, b: string): number {
   return wildcards || b.length - a.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
+/** The parts of `reviews.shop.svc.cluster.local`; undefined where a host has another form. */
+export function splitServiceHost(host: string): { readonly name: string; readonly namespace: string } | undefined {
+  const match = /^([^.*]+)\.([^.*]+)\.svc\.cluster\.local$/.exec(host);
+  return match === null ? undefined : { name: match[1]!, namespace: match[2]! };
+}
+
 /** Names under which a service is called from `clientNamespace`, the full one first. */
 export function callableNames(name: string, namespace: string, clientNamespace: string): string[] {
   const names = [serviceHost(name, namespace), `${name}.${namespace}`, `${name}.${namespace}.svc`];

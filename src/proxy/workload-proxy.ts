@@ -2,12 +2,15 @@
 // these live in one process without sharing anything but the connection to the control plane and the log files.
 import type { Client, Metadata } from '@grpc/grpc-js';
 import { randomUUID } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { unknown, type Party } from '../telemetry/istio-labels.js';
 import { ObservationClient } from '../telemetry/observation-client.js';
 import { partyOf, type NodeMetadata } from '../telemetry/peer-metadata.js';
 import { SeriesRegistry } from '../telemetry/series.js';
+import { encodeSpan, type Span } from '../telemetry/spans/span.js';
+import { SpanExporter } from '../telemetry/spans/span-exporter.js';
 import { messageOf } from '../util/errors.js';
 import type { Logger } from '../util/logger.js';
 import {
@@ -27,8 +30,9 @@ import { requestCertificate } from './certificate-client.js';
 import { Cluster } from './cluster/cluster.js';
 import { readCluster, readEndpoints } from './config/cluster-config.js';
 import { readListener, type ListenerFactory } from './config/listener-config.js';
+import type { SpanCollector } from './config/tracing-config.js';
 import { RouteTable } from './http/route-table.js';
-import { Listener } from './listener/listener.js';
+import { Listener, type ListenerConfig } from './listener/listener.js';
 import { TlsAcceptor, type RefusalKind } from './tls/acceptor.js';
 import { Connector } from './tls/connector.js';
 import { SecretStore } from './tls/secret-store.js';
@@ -51,6 +55,8 @@ export interface WorkloadProxyOptions {
 
 /** How long new routes wait for the endpoints of clusters that they name. */
 const longestWarmingMs = 5000;
+/** How long the last spans may take at the end, at least and at most: a collector that is mute keeps nobody waiting. */
+const flushMs = { least: 250, most: 1000 };
 
 export class WorkloadProxy implements ResourceHandler {
   readonly #options: WorkloadProxyOptions;
@@ -68,9 +74,12 @@ export class WorkloadProxy implements ResourceHandler {
   /** Routes that wait until the clusters that they name have endpoints. */
   readonly #warming = new Map<string, RouteTable>();
   readonly #listeners = new Map<string, Listener>();
+  /** New configurations of listeners that wait until the clusters to which they carry bytes have endpoints. */
+  readonly #warmingListeners = new Map<string, ListenerConfig>();
   /** Listeners that wait for routes or for the first certificate. */
   readonly #unbound = new Set<Listener>();
   readonly #draining = new Set<Listener>();
+  readonly #exporters = new Map<string, SpanExporter>();
   #warmingTimer: NodeJS.Timeout | undefined;
   #received = new Set<ResourceType>();
   #metadata: NodeMetadata;
@@ -135,6 +144,7 @@ export class WorkloadProxy implements ResourceHandler {
       newRequestId: randomUUID,
       createAcceptor: (protocols) => new TlsAcceptor(this.#secrets, protocols),
       openAccessLog: (path) => options.openAccessLog(path, (lines) => droppedLines.add(0, lines)),
+      openSpanSink: (collector) => this.#openSpanSink(collector),
     };
   }
 
@@ -167,6 +177,8 @@ export class WorkloadProxy implements ResourceHandler {
     const deadline = performance.now() + longestMs;
     while (listeners.some((listener) => listener.hasWork) && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
+    const leftMs = Math.min(Math.max(deadline - performance.now(), flushMs.least), flushMs.most);
+    await Promise.all([...this.#exporters.values()].map((exporter) => exporter.flush(leftMs)));
   }
 
   close(): void {
@@ -177,6 +189,39 @@ export class WorkloadProxy implements ResourceHandler {
     this.#secrets.close();
     for (const listener of [...this.#listeners.values(), ...this.#draining]) listener.close();
     for (const cluster of this.#clusters.values()) cluster.close();
+    for (const exporter of this.#exporters.values()) exporter.close();
+  }
+
+  /** Every listener that names the same collector shares one way to it. */
+  #openSpanSink({ cluster, path, hostname }: SpanCollector): (span: Span) => void {
+    const key = JSON.stringify([cluster, path, hostname]);
+    let exporter = this.#exporters.get(key);
+    if (exporter === undefined) {
+      const sent = this.#registry.counter('lateen_spans_sent_total');
+      const dropped = this.#registry.counter('lateen_spans_dropped_total');
+      exporter = new SpanExporter({
+        findCollector: () => {
+          const endpoint = this.#clusters.get(cluster)?.pick();
+          return endpoint?.options.tls === undefined ? endpoint?.options : undefined; // posts are not encrypted
+        },
+        path,
+        hostname,
+        onSent: (spans) => sent.add(0, spans),
+        onDropped: (spans) => dropped.add(0, spans),
+        onFailing: (reason) =>
+          this.#options.log.warn('cannot send spans', { workload: this.name, collector: hostname, reason }),
+      });
+      this.#exporters.set(key, exporter);
+    }
+    const target = exporter;
+    const { nodeId } = this.#options;
+    const address = nodeId.split('~')[1];
+    const ipv4 = address !== undefined && isIPv4(address) ? address : undefined;
+    return (span) => {
+      const { canonicalService, namespace } = this.#self;
+      span.tags['node_id'] = nodeId;
+      target.report(encodeSpan(span, { serviceName: `${canonicalService}.${namespace}`, ipv4 }));
+    };
   }
 
   // ---- configuration
@@ -205,10 +250,7 @@ export class WorkloadProxy implements ResourceHandler {
         ),
       );
     if (type === 'listener')
-      this.#ads.setNames(
-        'routes',
-        new Set([...this.#listeners.values()].flatMap((listener) => [...listener.config.routeNames])),
-      );
+      this.#ads.setNames('routes', new Set(this.#listenerConfigs().flatMap(({ routeNames }) => [...routeNames])));
     this.#received.add(type);
     if (type === 'listener') this.#dropUnnamedRoutes();
     this.#promoteRoutes(false);
@@ -251,9 +293,10 @@ export class WorkloadProxy implements ResourceHandler {
     const config = readListener(message, this.#factory);
     const existing = this.#listeners.get(config.name);
     if (existing !== undefined && isDeepStrictEqual(existing.config.address, config.address)) {
-      existing.reconfigure(config);
+      this.#warmingListeners.set(config.name, config); // in force as soon as it can be, in `#promoteListeners`
       return;
     }
+    this.#warmingListeners.delete(config.name);
     if (existing !== undefined) this.#drainListener(existing);
     const listener = new Listener(config, {
       metadata: () => this.#metadata,
@@ -283,6 +326,7 @@ export class WorkloadProxy implements ResourceHandler {
       case 'listener': {
         const listener = this.#listeners.get(name);
         this.#listeners.delete(name);
+        this.#warmingListeners.delete(name);
         if (listener !== undefined) this.#drainListener(listener);
         break;
       }
@@ -305,22 +349,44 @@ export class WorkloadProxy implements ResourceHandler {
   /** Puts routes in force whose clusters are there: what was in force serves until then. */
   #promoteRoutes(force: boolean): void {
     for (const [name, table] of this.#warming) {
-      const waits = [...table.clusters].some((cluster) => this.#clusters.get(cluster)?.isWarm === false);
-      if (waits && !force) continue;
+      if (this.#isCold(table.clusters) && !force) continue;
       this.#routes.set(name, table);
       this.#warming.delete(name);
     }
+    this.#promoteListeners(force);
     this.#dropLeaving();
     clearTimeout(this.#warmingTimer);
-    if (this.#warming.size > 0 && !this.#closed)
+    if (this.#warming.size + this.#warmingListeners.size > 0 && !this.#closed)
       this.#warmingTimer = setTimeout(() => this.#promoteRoutes(true), longestWarmingMs);
     if (force) this.#bindWaiting();
+  }
+
+  /** The same for listeners that carry bytes: their filters name clusters themselves. */
+  #promoteListeners(force: boolean): void {
+    for (const [name, config] of this.#warmingListeners) {
+      // What is let in is never decided later than it can be.
+      if (config.direction === 'outbound' && this.#isCold(config.clusters) && !force) continue;
+      this.#warmingListeners.delete(name);
+      this.#listeners.get(name)?.reconfigure(config);
+    }
+  }
+
+  /** Of all listeners, in force and on their way to it. */
+  #listenerConfigs(): ListenerConfig[] {
+    return [...[...this.#listeners.values()].map(({ config }) => config), ...this.#warmingListeners.values()];
+  }
+
+  /** Whether one of the clusters that are there waits for its endpoints. */
+  #isCold(clusters: ReadonlySet<string>): boolean {
+    return [...clusters].some((cluster) => this.#clusters.get(cluster)?.isWarm === false);
   }
 
   /** Routes go with the last listener that names them; one that drains still routes what it carries. */
   #dropUnnamedRoutes(): void {
     const named = new Set(
-      [...this.#listeners.values(), ...this.#draining].flatMap((listener) => [...listener.config.routeNames]),
+      [...this.#listenerConfigs(), ...[...this.#draining].map(({ config }) => config)].flatMap(({ routeNames }) => [
+        ...routeNames,
+      ]),
     );
     for (const routes of [this.#routes, this.#warming])
       for (const name of routes.keys()) if (!named.has(name)) routes.delete(name);
@@ -330,6 +396,10 @@ export class WorkloadProxy implements ResourceHandler {
     for (const name of this.#leaving) {
       // The routes that replace these may still be warming.
       if ([...this.#routes.values()].some((table) => table.clusters.has(name))) continue;
+      const isReplacedSoon = [...this.#warmingListeners.keys()].some((listener) =>
+        this.#listeners.get(listener)?.config.clusters.has(name),
+      );
+      if (isReplacedSoon) continue;
       this.#leaving.delete(name);
       this.#clusters.get(name)?.close();
       this.#clusters.delete(name);
@@ -350,7 +420,9 @@ export class WorkloadProxy implements ResourceHandler {
   #countWaiting(type: ResourceType): number {
     if (type === 'routes') return this.#warming.size;
     if (type !== 'listener') return 0;
-    return [...this.#listeners.values()].filter((listener) => !listener.isListening).length;
+    return (
+      this.#warmingListeners.size + [...this.#listeners.values()].filter((listener) => !listener.isListening).length
+    );
   }
 
   #tellReady(): void {

@@ -71,3 +71,6 @@ const server = http.createServer((request, response) => {
 });
 server.keepAliveTimeout = Number(process.env.KEEP_ALIVE_MS ?? 5000);
 server.listen(Number(process.env.PORT), '127.0.0.1', () => console.log(`${name} listens on ${process.env.PORT}`));
+// A second port of the service, where it has one of this name.
+if (process.env.PORT_MORE !== undefined)
+  http.createServer(server.listeners('request')[0]).listen(Number(process.env.PORT_MORE), '127.0.0.1');

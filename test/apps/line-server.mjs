@@ -3,7 +3,7 @@ import net from 'node:net';
 
 net
   .createServer({ allowHalfOpen: true }, (socket) => {
-    socket.write('hello\n');
+    socket.write(`${process.env.GREETING ?? 'hello'}\n`);
     socket.on('data', (data) => {
       if (data.includes('reset!')) {
         socket.resetAndClosing = true; // a reset without the FIN that resetAndDestroy sends first

@@ -1,6 +1,8 @@
 // A proxy between a caller and a server that exist only in memory, both in the hands of the test.
 import assert from 'node:assert/strict';
 import { fromJson, type JsonObject } from '@bufbuild/protobuf';
+import { unlimitedConnections } from './connections.js';
+import { typeRegistry as messages } from './resources.js';
 import { MemorySocket, settle } from './memory-socket.js';
 import type { AccessRecord } from '../../src/telemetry/access-log/record.js';
 import { unknownParty, type Party } from '../../src/telemetry/istio-labels.js';
@@ -9,7 +11,8 @@ import { RouteConfigurationSchema } from '../../src/xds/messages.js';
 import { Cluster } from '../../src/proxy/cluster/cluster.js';
 import type { ConnectionInfo } from '../../src/proxy/listener/connection-info.js';
 import type { Listener } from '../../src/proxy/listener/listener.js';
-import type { Connector, ConnectOutcome } from '../../src/proxy/tls/connector.js';
+import type { ClusterConfig } from '../../src/proxy/config/cluster-config.js';
+import type { ConnectOptions, Connector, ConnectOutcome } from '../../src/proxy/tls/connector.js';
 import type { HttpEnvironment, HttpSettings } from '../../src/proxy/http/environment.js';
 import { HttpFilter } from '../../src/proxy/http/http-filter.js';
 import { RouteTable } from '../../src/proxy/http/route-table.js';
@@ -23,6 +26,10 @@ export interface ProxyOptions {
   /** Clusters that are there, each with one endpoint where true. */
   readonly clusters?: Readonly<Record<string, boolean>>;
   readonly random?: () => number;
+  /** Settings of every cluster. */
+  readonly clusterConfig?: Partial<ClusterConfig>;
+  /** How many endpoints a cluster has. */
+  readonly endpoints?: number;
   /** The listener of this proxy to which all clusters lead. */
   readonly internalListener?: string;
   readonly self?: Party;
@@ -40,12 +47,14 @@ export function proxy(options: ProxyOptions = {}) {
   callers.push(caller);
   const servers: MemorySocket[] = [];
   const pending: ((outcome: ConnectOutcome) => void)[] = [];
+  const called: string[] = [];
   const logged: AccessRecord[] = [];
   const registry = new SeriesRegistry();
   const accepted: (string | undefined)[] = [];
   const listener = { accept: (_: unknown, first?: Buffer) => accepted.push(first?.toString()) } as unknown as Listener;
   const connector = {
-    connect: (_: unknown, done: (outcome: ConnectOutcome) => void) => {
+    connect: ({ address }: ConnectOptions, done: (outcome: ConnectOutcome) => void) => {
+      called.push(address);
       pending.push(done);
       return () => undefined;
     },
@@ -63,8 +72,12 @@ export function proxy(options: ProxyOptions = {}) {
           service: { host: `${name}.example`, name, namespace: 'shop' },
           provenance: undefined,
           internalListener: options.internalListener,
-          endpoints: hasEndpoint ? [endpoint] : [],
+          endpoints: hasEndpoint
+            ? Array.from({ length: options.endpoints ?? 1 }, (_, i) => ({ ...endpoint, address: `10.0.0.${i + 1}` }))
+            : [],
           transports: [],
+          ...unlimitedConnections,
+          ...options.clusterConfig,
         },
         connector,
         () => 0,
@@ -73,7 +86,7 @@ export function proxy(options: ProxyOptions = {}) {
   );
   const routes = options.routes === undefined ? [{ match: { prefix: '/' }, route: { cluster: 'c' } }] : options.routes;
   const virtualHosts = [{ name: 'a', domains: options.domains ?? ['*'], routes: routes ?? [] }];
-  const table = new RouteTable(fromJson(RouteConfigurationSchema, { virtualHosts }));
+  const table = new RouteTable(fromJson(RouteConfigurationSchema, { virtualHosts }, { registry: messages }));
   const settings: HttpSettings = {
     direction: 'outbound',
     limits: { bytes: 8192, fields: 50, headTimeoutMs: 1e6, idleTimeoutMs: 1e6, streamIdleTimeoutMs: 1e6 },
@@ -85,7 +98,11 @@ export function proxy(options: ProxyOptions = {}) {
     takesConnect: false,
     policies: undefined,
     connectionPolicies: undefined,
+    upgrades: new Set(),
     upstreamProtocols: [],
+    injectsFaults: true,
+    hasCors: true,
+    tracing: undefined,
     ...options.settings,
   };
   const environment: HttpEnvironment = {
@@ -114,6 +131,10 @@ export function proxy(options: ProxyOptions = {}) {
   return {
     caller,
     servers,
+    /** Addresses to which connections were opened, in order. */
+    called,
+    /** How many connections are being opened. */
+    opening: () => pending.length,
     logged,
     registry,
     clusters,

@@ -12,6 +12,9 @@ export class MemorySocket extends Duplex {
   /** Called after every write. */
   onSent: () => void = () => undefined;
   #held: (() => void)[] | undefined;
+  #isReset = false;
+  /** The one thing that the proxy asks of the handle: whether there still is a peer. */
+  readonly _handle = { getpeername: (): number => (this.#isReset ? -107 : 0) };
 
   constructor(highWaterMark = 16 * 1024) {
     super({ allowHalfOpen: true, writableHighWaterMark: highWaterMark });
@@ -25,6 +28,12 @@ export class MemorySocket extends Duplex {
   /** Bytes arrive from the other side. */
   receive(text: string): void {
     if (!this.destroyed) this.push(Buffer.from(text, 'latin1'));
+  }
+
+  /** The other side had closed already when our last bytes came: its end and its reset arrive together. */
+  receiveReset(): void {
+    this.#isReset = true;
+    this.receiveEnd();
   }
 
   /** The other side ends in order. */
@@ -41,6 +50,13 @@ export class MemorySocket extends Duplex {
     if (this.#held === undefined) done();
     else this.#held.push(done);
     this.onSent();
+  }
+
+  /** As net.Socket's: destroyed when everything has been written. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
   }
 
   /** The other side takes nothing more until the returned function is called. */

@@ -1,6 +1,13 @@
 // Objects for unit tests, written as users write them: the YAML of a spec, and what validation makes of it.
 import assert from 'node:assert/strict';
-import type { AuthorizationPolicy, DestinationRule, PeerAuthentication, VirtualService } from '../../src/api/kinds.js';
+import type {
+  AuthorizationPolicy,
+  DestinationRule,
+  PeerAuthentication,
+  ServiceEntry,
+  VirtualService,
+  WorkloadEntry,
+} from '../../src/api/kinds.js';
 import { kinds } from '../../src/api/kinds.js';
 import type { MeshFile } from '../../src/api/mesh-file.js';
 import type { MeshObject } from '../../src/api/object.js';
@@ -11,6 +18,8 @@ interface Objects {
   DestinationRule: DestinationRule;
   PeerAuthentication: PeerAuthentication;
   AuthorizationPolicy: AuthorizationPolicy;
+  ServiceEntry: ServiceEntry;
+  WorkloadEntry: WorkloadEntry;
 }
 
 export interface Naming {

@@ -1,13 +1,19 @@
 // What proxies receive, as JSON that can be read and compared.
 import { createRegistry, fromBinary, toJson, type DescMessage, type JsonValue } from '@bufbuild/protobuf';
 import {
+  CorsPolicySchema,
+  CorsSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
+  HTTPFaultSchema,
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
   HttpRbacSchema,
   NetworkRbacSchema,
+  PreviousHostsPredicateSchema,
+  PreviousPrioritiesConfigSchema,
+  HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -15,11 +21,17 @@ import {
   TypedStructSchema,
   UpstreamTlsContextSchema,
   UriTemplateMatchConfigSchema,
+  ZipkinConfigSchema,
 } from '../../src/xds/messages.js';
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
 
 /** Every message that stands in an Any. */
-const registry = createRegistry(
+export const typeRegistry = createRegistry(
+  CorsPolicySchema,
+  CorsSchema,
+  HTTPFaultSchema,
+  PreviousHostsPredicateSchema,
+  PreviousPrioritiesConfigSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
   HeaderMutationSchema,
@@ -27,6 +39,7 @@ const registry = createRegistry(
   HttpInspectorSchema,
   HttpRbacSchema,
   NetworkRbacSchema,
+  HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
   TcpProxySchema,
@@ -34,6 +47,7 @@ const registry = createRegistry(
   TypedStructSchema,
   UpstreamTlsContextSchema,
   UriTemplateMatchConfigSchema,
+  ZipkinConfigSchema,
 );
 
 /** One resource as protobuf's JSON; undefined where the set has none of that name. */
@@ -41,7 +55,7 @@ export function jsonOf(resources: Resources, type: ResourceType, name: string): 
   const resource = resources[type].get(name);
   if (resource === undefined) return undefined;
   const schema: DescMessage = resourceSchemas[type];
-  return toJson(schema, fromBinary(schema, resource.bytes), { registry });
+  return toJson(schema, fromBinary(schema, resource.bytes), { registry: typeRegistry });
 }
 
 /** The value without fields of these names, wherever they stand. */

@@ -188,12 +188,11 @@ spec: {}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: { name: faulty }
+metadata: { name: delegating }
 spec:
   hosts: [elsewhere]
   http:
-    - fault: { abort: { httpStatus: 500 } }
-      route: [{ destination: { host: reviews } }]
+    - delegate: { name: reviews }
 `,
     });
     const found = await eventually(async () => {
@@ -204,7 +203,7 @@ spec:
       found.map(({ code, object, line, path }) => [code, object, line, path]),
       [
         ['LAT0001', 'Gateway/default/edge', 2, 'kind'],
-        ['LAT0002', 'VirtualService/default/faulty', 13, 'spec.http[0].fault'],
+        ['LAT0002', 'VirtualService/default/delegating', 13, 'spec.http[0].delegate'],
       ],
     );
     assert.match(found[0]!.message, /not supported yet/);

@@ -69,7 +69,7 @@ spec:
       `a line ${pattern}`,
     );
 
-  it('an application that does not listen: 503 UF at its proxy, passed on by the caller', async () => {
+  it('an application that does not listen: tried three times, then 503 UF,URX at its proxy, passed on by the caller', async () => {
     const answer = await request({ port: upstreams['vanishing']! });
     assert.equal(answer.status, 503);
     assert.equal(
@@ -77,7 +77,7 @@ spec:
       'upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: delayed connect error: connection refused',
     );
     await logged(
-      /" 503 UF upstream_reset_before_response_started\{remote_connection_failure\} - "connection_refused" .* inbound\|8082\|\| /,
+      /" 503 UF,URX upstream_reset_before_response_started\{remote_connection_failure\} - "connection_refused" .* inbound\|8082\|\| /,
     );
     await logged(/" 503 - via_upstream - .* outbound\|8082\|\|vanishing/);
   });
@@ -141,7 +141,7 @@ spec:
 
   it('failures are metrics with their flags', async () => {
     const samples = await scrape(mesh.run.url);
-    for (const flags of ['UF', 'UT', 'UC', 'UPE', 'DC', 'DPE'])
+    for (const flags of ['UF,URX', 'UT', 'UC', 'UPE', 'DC', 'DPE'])
       assert.ok(sumOf(samples, 'istio_requests_total', { response_flags: flags }) > 0, flags);
   });
 

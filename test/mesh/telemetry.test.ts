@@ -252,7 +252,7 @@ describe('telemetry of a permissive mesh', () => {
 
   it('the JSON log has the fields of Istio', async () => {
     const line = await eventually(
-      () => readFileSync(join(mesh.directory, 'access.json'), 'utf8').split('\n')[0],
+      () => readFileSync(join(mesh.directory, 'access.json'), 'utf8').split('\n')[0] || undefined,
       'a line',
     );
     const fields = JSON.parse(line) as Record<string, unknown>;

@@ -38,7 +38,7 @@ export function viewObjects(source: SourceState, snapshot: Snapshot): ObjectView
   const named = new Set(inForce.map(({ object }) => objectKey(object)));
   return [
     ...inForce,
-    ...snapshot.services.all.map(asServiceObject).filter(({ object }) => !named.has(objectKey(object))),
+    ...snapshot.parts.services.map(asServiceObject).filter(({ object }) => !named.has(objectKey(object))),
     ...[...refused].map(([key, object]): ObjectView => ({
       object,
       accepted: false,

@@ -102,8 +102,8 @@ export class Instance {
 
   /** Whether mesh.yaml fixes ports that a successor would need too. */
   get hasFixedPorts(): boolean {
-    const { inbound, outbound, upstreams } = this.planned.fixed;
-    return inbound !== 0 || outbound !== 0 || upstreams.size > 0;
+    const { inbound, outbound, upstreams, foreign } = this.planned.fixed;
+    return inbound !== 0 || outbound !== 0 || upstreams.size > 0 || foreign.length > 0;
   }
 
   /** Name, identity and addresses in one line. */

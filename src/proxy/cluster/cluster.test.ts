@@ -1,6 +1,8 @@
 // Holds clusters to what changes must keep: connections to endpoints that stay, and requests to those that leave.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { unlimitedConnections } from '../../../test/harness/connections.js';
+import { eventually } from '../../../test/harness/mesh.js';
 import { MemorySocket, settle } from '../../../test/harness/memory-socket.js';
 import { unknownParty } from '../../telemetry/istio-labels.js';
 import type { ClusterConfig, EndpointConfig } from '../config/cluster-config.js';
@@ -33,6 +35,7 @@ const configOf = (changes: Partial<ClusterConfig> = {}): ClusterConfig => ({
   internalListener: undefined,
   endpoints: [],
   transports: [plaintext],
+  ...unlimitedConnections,
   ...changes,
 });
 
@@ -249,4 +252,27 @@ it('a cluster without a service is called by its name', () => {
   });
   const service = { host: 'shop.a', name: 'shop', namespace: 'a' };
   assert.equal(create(configOf({ service })).cluster.service, service);
+});
+
+describe('a cluster of names', () => {
+  const named = configOf({
+    edsName: undefined,
+    dnsRefreshMs: 1e6,
+    endpoints: [endpoint(9411, { address: 'localhost' })],
+  });
+  it('has the addresses that they mean, and is warm once they are known', async () => {
+    const { cluster } = create(named);
+    assert.deepEqual([cluster.isWarm, cluster.pick()], [false, undefined]);
+    await eventually(() => cluster.isWarm, 'the name is looked up');
+    assert.match(cluster.pick()!.host, /^(127\.0\.0\.1|\[::1\]):9411$/);
+    cluster.close();
+  });
+  it('forgets them when it gets addresses instead, and the other way round', async () => {
+    const { cluster } = create(named);
+    cluster.reconfigure(configOf({ edsName: undefined, endpoints: [endpoint(1)] }));
+    assert.equal(cluster.pick()!.host, '10.0.0.1:1');
+    cluster.reconfigure(named);
+    await eventually(() => cluster.pick()!.host.endsWith(':9411'), 'the name is looked up');
+    cluster.close();
+  });
 });

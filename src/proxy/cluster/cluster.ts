@@ -6,6 +6,9 @@ import { createBalancer, type Balancer } from '../balance/balancer.js';
 import { transportFor, type ClusterConfig, type EndpointConfig } from '../config/cluster-config.js';
 import type { Connector } from '../tls/connector.js';
 import { Endpoint } from './endpoint.js';
+import { NameResolver } from './name-resolver.js';
+import { OutlierDetector } from './outlier-detector.js';
+import { ClusterUsage } from './usage.js';
 
 export class Cluster {
   readonly name: string;
@@ -15,6 +18,11 @@ export class Cluster {
   #endpointConfigs: readonly EndpointConfig[] = [];
   #endpoints = new Map<string, Endpoint>();
   #balancer: Balancer<Endpoint>;
+  #resolver: NameResolver | undefined;
+  readonly usage = new ClusterUsage();
+  /** Takes failing endpoints out of the choice; undefined where that is not configured. */
+  outliers: OutlierDetector<Endpoint> | undefined;
+  #stopTicking: (() => void) | undefined;
   /** Whether endpoints have arrived, be it none. */
   isWarm = false;
 
@@ -24,7 +32,9 @@ export class Cluster {
     this.#connector = connector;
     this.#random = random;
     this.#balancer = createBalancer(config.balancer, [], random);
-    if (config.edsName === undefined) this.setEndpoints(config.endpoints);
+    this.#applyPolicies();
+    if (config.edsName === undefined && config.dnsRefreshMs === undefined) this.setEndpoints(config.endpoints);
+    this.#lookUp();
   }
 
   get config(): ClusterConfig {
@@ -47,12 +57,15 @@ export class Cluster {
 
   /** Takes a new configuration of the same name. */
   reconfigure(config: ClusterConfig): void {
-    const endpoints = config.edsName === undefined ? config.endpoints : this.#endpointConfigs;
+    const comeAlong = config.edsName === undefined && config.dnsRefreshMs === undefined;
+    const endpoints = comeAlong ? config.endpoints : this.#endpointConfigs;
     const sameTransports =
       isDeepStrictEqual(config.transports, this.#config.transports) &&
       config.connectTimeoutMs === this.#config.connectTimeoutMs;
     this.#config = config;
+    this.#applyPolicies();
     this.#rebuild(endpoints, sameTransports);
+    this.#lookUp();
   }
 
   /** Takes a new list of endpoints; connections to those that stay are kept. */
@@ -62,9 +75,49 @@ export class Cluster {
   }
 
   close(): void {
+    this.#resolver?.close();
     for (const endpoint of this.#endpoints.values()) endpoint.drain();
     this.#endpoints.clear();
+    this.#stopTicking?.();
   }
+
+  /** Follows the addresses of names, where endpoints have names. */
+  #lookUp(): void {
+    this.#resolver?.close();
+    const { dnsRefreshMs, endpoints } = this.#config;
+    this.#resolver =
+      dnsRefreshMs === undefined
+        ? undefined
+        : new NameResolver(endpoints, dnsRefreshMs, (resolved) => this.setEndpoints(resolved));
+  }
+
+  #applyPolicies(): void {
+    const { limits, outlierDetection } = this.#config;
+    this.usage.limits = limits;
+    this.#stopTicking?.();
+    this.#stopTicking = undefined;
+    if (outlierDetection === undefined) {
+      this.outliers = undefined;
+      return;
+    }
+    if (this.outliers === undefined)
+      this.outliers = new OutlierDetector(outlierDetection, () => performance.now(), this.#balanceAgain);
+    else this.outliers.config = outlierDetection;
+    const { outliers } = this;
+    const timer = setInterval(() => outliers.tick(), outlierDetection.intervalMs);
+    timer.unref();
+    this.#stopTicking = () => clearInterval(timer);
+  }
+
+  /** Chooses from now on among the endpoints that are not ejected. */
+  readonly #balanceAgain = (): void => {
+    const { outliers } = this;
+    const all = [...this.#endpoints.values()];
+    const healthy = all.filter((endpoint) => outliers?.isEjected(endpoint) !== true);
+    // With too few left, sending to all of them is the lesser evil (Envoy's panic).
+    const panics = healthy.length * 100 < all.length * (outliers?.config.panicThresholdPercent ?? 0);
+    this.#balancer = createBalancer(this.#config.balancer, panics ? all : healthy, this.#random);
+  };
 
   #rebuild(configs: readonly EndpointConfig[], keep: boolean): void {
     const before = this.#endpoints;
@@ -78,7 +131,8 @@ export class Cluster {
     }
     this.#endpoints = after;
     this.#endpointConfigs = configs;
-    this.#balancer = createBalancer(this.#config.balancer, [...after.values()], this.#random);
+    this.outliers?.setEndpoints([...after.values()]);
+    this.#balanceAgain();
     for (const [key, endpoint] of before) if (after.get(key) !== endpoint) endpoint.drain();
   }
 
@@ -94,6 +148,8 @@ export class Cluster {
       protocols,
       party,
       connector: this.#connector,
+      usage: this.usage,
+      poolSettings: () => this.#config,
     });
   }
 }

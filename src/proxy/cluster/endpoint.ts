@@ -2,7 +2,8 @@
 import type { Party } from '../../telemetry/istio-labels.js';
 import type { CallSeries } from '../../telemetry/series.js';
 import type { Candidate } from '../balance/balancer.js';
-import { HttpPool } from '../http/pool.js';
+import { HttpPool, type PoolSettings } from '../http/pool.js';
+import type { ClusterUsage } from './usage.js';
 import type { Connector, ConnectOutcome, SessionCache, TlsTarget } from '../tls/connector.js';
 
 export interface EndpointOptions {
@@ -16,6 +17,9 @@ export interface EndpointOptions {
   /** The workload as endpoint metadata describes it, for calls whose peer never answered. */
   readonly party: Party;
   readonly connector: Connector;
+  /** Counts of the cluster. */
+  readonly usage: ClusterUsage;
+  readonly poolSettings: () => PoolSettings;
 }
 
 export class Endpoint implements Candidate {
@@ -41,7 +45,11 @@ export class Endpoint implements Candidate {
   httpPool(protocols: readonly string[]): HttpPool {
     const key = protocols.join(',');
     let pool = this.#pools.get(key);
-    if (pool === undefined) this.#pools.set(key, (pool = new HttpPool((done) => this.#connect(protocols, done))));
+    if (pool === undefined) {
+      const { usage, poolSettings } = this.options;
+      pool = new HttpPool((done) => this.#connect(protocols, done), usage, poolSettings);
+      this.#pools.set(key, pool);
+    }
     return pool;
   }
 

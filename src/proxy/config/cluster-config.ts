@@ -15,6 +15,7 @@ import {
   type LbEndpoint,
   type TransportSocket,
 } from '../../xds/messages.js';
+import { readConnectionConfig, type ConnectionConfig } from './cluster-limits.js';
 import { durationMs } from './duration.js';
 import {
   findProvenance,
@@ -30,10 +31,12 @@ export interface UpstreamTransport {
   readonly protocols: readonly string[];
 }
 
-export interface ClusterConfig {
+export interface ClusterConfig extends ConnectionConfig {
   readonly name: string;
   /** Name under which endpoints are fetched; undefined where they came along. */
   readonly edsName: string | undefined;
+  /** How often the names that stand for addresses are looked up; undefined where there are only addresses. */
+  readonly dnsRefreshMs?: number;
   readonly connectTimeoutMs: number;
   readonly balancer: BalancerKind;
   readonly service: CalledService | undefined;
@@ -60,22 +63,23 @@ export function readCluster(cluster: Cluster): ClusterConfig {
   const discovery = cluster.clusterDiscoveryType;
   if (
     discovery.case !== 'type' ||
-    (discovery.value !== Cluster_DiscoveryType.EDS && discovery.value !== Cluster_DiscoveryType.STATIC)
+    (discovery.value !== Cluster_DiscoveryType.EDS &&
+      discovery.value !== Cluster_DiscoveryType.STATIC &&
+      discovery.value !== Cluster_DiscoveryType.STRICT_DNS)
   )
-    throw new UnsupportedConfig('only clusters of type EDS and STATIC are supported');
-  if (
-    cluster.outlierDetection !== undefined ||
-    cluster.circuitBreakers !== undefined ||
-    cluster.healthChecks.length > 0
-  )
-    throw new UnsupportedConfig('outlier detection, circuit breakers and health checks are not supported');
+    throw new UnsupportedConfig('only clusters of type EDS, STATIC and STRICT_DNS are supported');
+  if (cluster.healthChecks.length > 0) throw new UnsupportedConfig('active health checks are not supported');
   const eds = discovery.value === Cluster_DiscoveryType.EDS;
   const listed = cluster.loadAssignment?.endpoints.flatMap((group) => group.lbEndpoints) ?? [];
   const internalListener = listed.map(internalListenerOf).find((name) => name !== undefined);
   return {
     name: cluster.name,
     edsName: eds ? cluster.edsClusterConfig?.serviceName || cluster.name : undefined,
+    ...(discovery.value === Cluster_DiscoveryType.STRICT_DNS
+      ? { dnsRefreshMs: durationMs(cluster.dnsRefreshRate) ?? 5000 } // Envoy's default
+      : {}),
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,
+    ...readConnectionConfig(cluster),
     balancer: balancerOf(cluster.lbPolicy),
     service: findService(cluster.metadata),
     provenance: findProvenance(cluster.metadata),

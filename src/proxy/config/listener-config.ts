@@ -1,5 +1,5 @@
 // Reads listeners from Envoy's messages; what this proxy cannot do is refused by name.
-import { toBinary } from '@bufbuild/protobuf';
+import { toBinary, type DescMessage } from '@bufbuild/protobuf';
 import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
 import { contentHash } from '../../util/hash.js';
 import { compileJsonFormat, compileTextFormat, type Formatter } from '../../telemetry/access-log/format.js';
@@ -10,18 +10,21 @@ import { UnsupportedConfig } from '../http/matchers.js';
 import { RouteTable } from '../http/route-table.js';
 import type { FilterChain, FilterChainMatch, NetworkFilter } from '../listener/filter-chain.js';
 import type { ListenerConfig } from '../listener/listener.js';
-import { TcpFilter, type TcpEnvironment } from '../tcp/tcp-filter.js';
+import { TcpFilter, type TcpDestination, type TcpEnvironment } from '../tcp/tcp-filter.js';
 import type { TlsAcceptor } from '../tls/acceptor.js';
 import {
+  CorsSchema,
   DownstreamTlsContextSchema,
   FileAccessLogSchema,
   FilterChainSchema,
+  HTTPFaultSchema,
   HeaderMutationSchema,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
   RouterSchema,
+  type TcpProxy,
   TcpProxySchema,
   TlsInspectorSchema,
   TrafficDirection,
@@ -31,7 +34,9 @@ import {
   type HttpConnectionManager,
   type Listener as ListenerMessage,
 } from '../../xds/messages.js';
-import { timeLimitMs } from './duration.js';
+import { readFault } from './route-filters.js';
+import { durationMs, timeLimitMs } from './duration.js';
+import { readTracing, type OpenSpanSink } from './tracing-config.js';
 import { isHttpPolicy, readHttpPolicies, readNetworkPolicies, withoutPolicies } from './policy-config.js';
 
 /** What the running parts of a listener need. */
@@ -42,12 +47,20 @@ export interface ListenerFactory
   createAcceptor(protocols: readonly string[]): TlsAcceptor;
   /** Where lines for that path go. */
   openAccessLog(path: string): (line: string) => void;
+  readonly openSpanSink: OpenSpanSink;
+}
+
+/** What a listener names and needs. */
+interface ListenerReferences {
+  readonly routeNames: Set<string>;
+  /** Clusters of its filters of bytes. */
+  readonly clusters: Set<string>;
 }
 
 /** @throws UnsupportedConfig */
 export function readListener(listener: ListenerMessage, factory: ListenerFactory): ListenerConfig {
   const direction = listener.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : 'outbound';
-  const routeNames = new Set<string>();
+  const references: ListenerReferences = { routeNames: new Set(), clusters: new Set() };
   const inspectors = new Set(
     listener.listenerFilters.map((filter) => {
       const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
@@ -67,8 +80,8 @@ export function readListener(listener: ListenerMessage, factory: ListenerFactory
     chains: [
       ...listener.filterChains,
       ...(listener.defaultFilterChain === undefined ? [] : [listener.defaultFilterChain]),
-    ].map((chain) => readChain(chain, direction, factory, routeNames)),
-    routeNames,
+    ].map((chain) => readChain(chain, direction, factory, references)),
+    ...references,
   };
 }
 
@@ -84,7 +97,7 @@ function readChain(
   chain: FilterChainMessage,
   direction: HttpSettings['direction'],
   factory: ListenerFactory,
-  routeNames: Set<string>,
+  references: ListenerReferences,
 ): FilterChain {
   const filter = chain.filters.at(-1);
   if (filter === undefined) throw new UnsupportedConfig(`filter chain ${chain.name} has no filter`);
@@ -95,7 +108,7 @@ function readChain(
     key: contentHash(toBinary(FilterChainSchema, withoutPolicies(chain))),
     match: readMatch(chain.filterChainMatch),
     tls: readDownstreamTls(chain, factory),
-    filter: readFilter(filter.name, config, policies, direction, factory, routeNames),
+    filter: readFilter(filter.name, config, policies, direction, factory, references),
   };
 }
 
@@ -128,17 +141,19 @@ function readFilter(
   policies: Policies | undefined,
   direction: HttpSettings['direction'],
   factory: ListenerFactory,
-  routeNames: Set<string>,
+  { routeNames, clusters }: ListenerReferences,
 ): NetworkFilter {
   const tcp = anyUnpack(config, TcpProxySchema);
   if (tcp !== undefined) {
-    if (tcp.clusterSpecifier.case !== 'cluster') throw new UnsupportedConfig('a TCP proxy can have one cluster only');
+    const destinations = readTcpDestinations(tcp);
+    for (const { cluster } of destinations) clusters.add(cluster);
     const environment: TcpEnvironment = { ...factory, accessLogs: readAccessLogs(tcp.accessLog, factory) };
     return new TcpFilter(
       {
         direction,
-        cluster: tcp.clusterSpecifier.value,
+        destinations,
         idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000),
+        maxDurationMs: durationMs(tcp.maxDownstreamConnectionDuration) ?? Infinity,
         policies,
       },
       environment,
@@ -146,36 +161,58 @@ function readFilter(
   }
   const manager = anyUnpack(config, HttpConnectionManagerSchema);
   if (manager === undefined) throw new UnsupportedConfig(`filter ${name} is not supported`);
+  const { routes, fixed } = readRoutes(manager, factory, routeNames);
   const environment: HttpEnvironment = {
     ...factory,
-    routes: readRoutes(manager, factory, routeNames),
+    routes,
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
-  return new HttpFilter({ ...readSettings(manager, direction), connectionPolicies: policies }, environment);
+  return new HttpFilter(
+    { ...readSettings(manager, direction, factory, fixed), connectionPolicies: policies },
+    environment,
+  );
+}
+
+function readTcpDestinations({ clusterSpecifier }: TcpProxy): TcpDestination[] {
+  switch (clusterSpecifier.case) {
+    case 'cluster':
+      return [{ cluster: clusterSpecifier.value, weight: 1 }];
+    case 'weightedClusters':
+      if (clusterSpecifier.value.clusters.some(({ metadataMatch }) => metadataMatch !== undefined))
+        throw new UnsupportedConfig('a choice of endpoints by metadata is not supported');
+      return clusterSpecifier.value.clusters.map(({ name, weight }) => ({ cluster: name, weight }));
+    default:
+      throw new UnsupportedConfig('a TCP proxy names no cluster');
+  }
 }
 
 function readRoutes(
   manager: HttpConnectionManager,
   factory: ListenerFactory,
   routeNames: Set<string>,
-): () => RouteTable | undefined {
+): { readonly routes: () => RouteTable | undefined; readonly fixed: RouteTable | undefined } {
   const { routeSpecifier } = manager;
   if (routeSpecifier.case === 'routeConfig') {
     const table = new RouteTable(routeSpecifier.value);
-    return () => table;
+    return { routes: () => table, fixed: table };
   }
   if (routeSpecifier.case !== 'rds')
     throw new UnsupportedConfig(`routes by ${routeSpecifier.case ?? '(nothing)'} are not supported`);
   const { routeConfigName } = routeSpecifier.value;
   routeNames.add(routeConfigName);
-  return () => factory.findRoutes(routeConfigName);
+  return { routes: () => factory.findRoutes(routeConfigName), fixed: undefined };
 }
 
+/** @param routes the routes, where they can never change */
 function readSettings(
   manager: HttpConnectionManager,
   direction: HttpSettings['direction'],
+  factory: ListenerFactory,
+  routes: RouteTable | undefined,
 ): Omit<HttpSettings, 'connectionPolicies'> {
-  const unsupportedUpgrade = manager.upgradeConfigs.find((upgrade) => upgrade.upgradeType !== 'CONNECT');
+  const unsupportedUpgrade = manager.upgradeConfigs.find(
+    ({ upgradeType, filters }) => !/^(connect|websocket)$/i.test(upgradeType) || filters.length > 0,
+  );
   if (unsupportedUpgrade !== undefined)
     throw new UnsupportedConfig(`upgrade to ${unsupportedUpgrade.upgradeType} is not supported`);
   return {
@@ -192,9 +229,18 @@ function readSettings(
     mergeSlashes: manager.mergeSlashes,
     unescapeSlashes: readsEscapedSlashes(manager),
     setClientCert: manager.forwardClientCertDetails === ForwardClientCert.SANITIZE_SET,
-    takesConnect: manager.upgradeConfigs.some((upgrade) => upgrade.upgradeType === 'CONNECT'),
+    upgrades: new Set(
+      manager.upgradeConfigs
+        .filter(({ enabled }) => enabled !== false)
+        .map(({ upgradeType }) => upgradeType.toLowerCase())
+        .filter((type) => type !== 'connect'),
+    ),
+    takesConnect: manager.upgradeConfigs.some(({ upgradeType }) => /^connect$/i.test(upgradeType)),
     policies: readHttpPolicies(manager.httpFilters),
     upstreamProtocols: readUpstreamProtocols(manager),
+    injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,
+    hasCors: hasFilter(manager, CorsSchema) && routes?.usesCors !== false,
+    tracing: readTracing(manager.tracing, factory.openSpanSink),
   };
 }
 
@@ -224,7 +270,7 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
   let protocols: readonly string[] = [];
   for (const filter of manager.httpFilters) {
     const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
-    if (config !== undefined && anyUnpack(config, RouterSchema) !== undefined) continue;
+    if (config !== undefined && (anyUnpack(config, RouterSchema) !== undefined || isRouteFilter(config))) continue;
     if (isHttpPolicy(filter)) continue;
     const struct = config === undefined ? undefined : anyUnpack(config, TypedStructSchema);
     if (struct?.typeUrl !== 'type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig')
@@ -236,6 +282,20 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
     }
   }
   return protocols;
+}
+
+/** Filters that do what routes say, and nothing of their own. */
+function isRouteFilter(config: Any): boolean {
+  const fault = anyUnpack(config, HTTPFaultSchema);
+  if (fault !== undefined && readFault(fault) !== undefined)
+    throw new UnsupportedConfig('faults of a listener are not supported, only those of routes');
+  return fault !== undefined || anyUnpack(config, CorsSchema) !== undefined;
+}
+
+function hasFilter(manager: HttpConnectionManager, schema: DescMessage): boolean {
+  return manager.httpFilters.some(
+    ({ configType }) => configType.case === 'typedConfig' && anyUnpack(configType.value, schema) !== undefined,
+  );
 }
 
 function readAccessLogs(logs: readonly AccessLog[], factory: ListenerFactory): AccessLogTarget[] {

@@ -8,6 +8,7 @@ import type { Listener } from '../listener/listener.js';
 import type { ServerLimits } from './http1/server-connection.js';
 import type { PathForm } from './layers/normalize-path.js';
 import type { RouteTable } from './route-table.js';
+import type { TracingSettings } from './tracing.js';
 
 /** Where log lines of a filter go. */
 export interface AccessLogTarget {
@@ -28,8 +29,16 @@ export interface HttpSettings extends PathForm {
   readonly policies: Policies | undefined;
   /** Who may connect; undefined: everybody. */
   readonly connectionPolicies: Policies | undefined;
+  /** Protocols to which callers may switch, lower-case; others are not asked for. */
+  readonly upgrades: ReadonlySet<string>;
   /** Protocols to offer to upstreams with mTLS. */
   readonly upstreamProtocols: readonly string[];
+  /** Whether routes may hinder requests. */
+  readonly injectsFaults: boolean;
+  /** Whether routes may have cross-origin rules. */
+  readonly hasCors: boolean;
+  /** Undefined: traces are nobody's concern here, their headers pass like any other. */
+  readonly tracing: TracingSettings | undefined;
 }
 
 /** What the layers use of the workload's proxy. */

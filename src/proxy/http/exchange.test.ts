@@ -244,7 +244,7 @@ describe('back-pressure', () => {
 it('a caller that goes while its request waits to be sent once more leaves nothing behind', async () => {
   const { through } = await answered(ok());
   await through.send(get());
-  through.servers[0]!.receiveEnd(); // the connection was stale: another one is opened
+  through.servers[0]!.receiveReset(); // the connection was stale: another one is opened
   await settle();
   const pool = through.clusters.get('c')!.endpoints[0]!.httpPool([]);
   const cancel = mock.method(pool, 'cancel');

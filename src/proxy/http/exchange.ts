@@ -4,16 +4,22 @@ import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import type { Party } from '../../telemetry/istio-labels.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
+import type { RelayEnd } from '../tcp/relay.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
+import { endAttempt, recordResult } from './attempt.js';
 import { answerFor, explainFailure, type Failure } from './failures.js';
 import type { HttpEnvironment, HttpSettings } from './environment.js';
 import { findHeader, type Headers, type RequestHead, type ResponseHead } from './message.js';
+import type { Mirror } from './mirror.js';
 import type { HttpPool, PoolClient } from './pool.js';
+import type { RetryState } from './layers/retry.js';
 import type { CompiledRoute, Destination } from './route-table.js';
-import type { Stack } from './stack.js';
+import type { Layer, Stack } from './stack.js';
+import type { RequestTrace } from './tracing.js';
 import type { DownstreamEvents, DownstreamStream, UpstreamFailure, UpstreamStream } from './streams.js';
+import { joinTunnel } from './tunnel.js';
 
-/** Request bytes that are held while there is nowhere to send them. */
+/** Request bytes that are held while there is nowhere to send them, or kept to be sent again. */
 const mostHeldBytes = 64 * 1024;
 
 export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
@@ -35,6 +41,22 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   /** The other side of the upstream connection, once there is one. */
   peer: Party | undefined;
   timer: NodeJS.Timeout | undefined;
+  tryTimer: NodeJS.Timeout | undefined;
+  retries: RetryState | undefined;
+  /** Why no further attempt was made, where one would have been (Envoy's flags URX and UO). */
+  retryFlag: string | undefined;
+  /** Whether the request is at `endpoint` now, or waits for a connection to it. */
+  isAtEndpoint = false;
+  /** Whether the body is kept after it was sent, as far as it is small. */
+  keepsBody = false;
+  /** Copies of the request that are sent elsewhere. */
+  mirrors: Mirror[] | undefined;
+  /** Runs while the request is kept back on purpose. */
+  delayTimer: NodeJS.Timeout | undefined;
+  wasDelayed = false;
+  /** The origin that may read the answer. */
+  allowedOrigin: string | undefined;
+  trace: RequestTrace | undefined;
 
   // ---- what happened
   response: ResponseHead | undefined;
@@ -55,8 +77,11 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   isCounted = true;
 
   #upstream: UpstreamStream | undefined;
+  /** The body, as far as it is not sent, or kept. */
   #held: Buffer[] = [];
   #heldBytes = 0;
+  /** Whether a part of the body was sent and not kept. */
+  #bodyLost = false;
   #requestEnded = false;
   #requestTrailers: Headers | undefined;
   #completed = false;
@@ -82,6 +107,15 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     for (const layer of this.#stack.request) if (!layer.onRequest(this)) return;
   }
 
+  /** Goes on behind a layer that kept the request back: it had returned false and answered nothing. */
+  continueBehind(layer: Layer): void {
+    if (this.#completed) return;
+    const layers = this.#stack.request;
+    for (let i = layers.findIndex((candidate) => candidate === layer) + 1; i < layers.length; i++)
+      if (!layers[i]!.onRequest(this)) return;
+    if (this.#requestEnded && !this.#completed) for (const inner of this.#stack.requestEnd) inner.onRequestEnd(this);
+  }
+
   get isWaiting(): boolean {
     return !this.#completed;
   }
@@ -90,23 +124,39 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     return this.#requestEnded;
   }
 
+  get requestTrailers(): Headers | undefined {
+    return this.#requestTrailers;
+  }
+
+  /** Parts of the body that have arrived while there was nowhere to send them. */
+  get heldBody(): readonly Buffer[] {
+    return this.#held;
+  }
+
+  /** Whether the whole request could go to another endpoint without the caller noticing. */
+  get canSendAgain(): boolean {
+    return !this.#completed && !this.#bodyLost && this.response === undefined;
+  }
+
   // ---- answers made here
 
   /** Answers without an upstream. */
-  reply(status: number, headers: Headers, body: string): void {
+  reply(status: number, headers: Headers, body: string | Uint8Array): void {
     if (this.#completed) return;
     const bytes = Buffer.from(body);
     const withBody = [...headers];
-    if (body !== '') withBody.push('content-type', 'text/plain');
+    if (bytes.length > 0 && findHeader(headers, 'content-type') === undefined)
+      withBody.push('content-type', 'text/plain');
+    for (const layer of this.#stack.reply) layer.onReply(this, withBody);
     withBody.push('date', new Date().toUTCString(), 'server', 'lateen');
     this.response = {
       status,
       headers: withBody,
-      framing: body === '' ? 'none' : 'length',
+      framing: bytes.length === 0 ? 'none' : 'length',
       contentLength: bytes.length,
       headBytes: 0,
     };
-    const endsHere = body === '' || this.request.method === 'HEAD';
+    const endsHere = bytes.length === 0 || this.request.method === 'HEAD';
     this.responseHeadBytes = this.downstream.sendHead(this.response, endsHere);
     if (!endsHere) {
       this.bytesSent = bytes.length;
@@ -120,7 +170,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   fail(failure: Failure): void {
     if (this.#completed) return;
     const answer = answerFor(failure);
-    this.responseFlags = answer.flags;
+    this.responseFlags = this.retryFlag === undefined ? answer.flags : `${answer.flags},${this.retryFlag}`;
     this.responseCodeDetails = answer.details;
     this.upstreamTransportFailureReason = answer.transportReason?.replace(/\s/g, '_');
     this.#dropUpstream();
@@ -129,7 +179,8 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
       this.complete();
       return;
     }
-    this.reply(answer.status, this.#headersOf(failure), this.#bodyOf(failure, answer.body));
+    const headers = [...(answer.headers ?? []), ...this.#headersOf(failure)];
+    this.reply(answer.status, headers, this.#bodyOf(failure, answer.body));
   }
 
   /** Which object decided is told to callers whose certificate proves that they are of this mesh, and to nobody else. */
@@ -137,6 +188,21 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     if (failure.kind !== 'denied' || failure.denial.objects === '' || this.connection.security !== 'mutual_tls')
       return [];
     return ['x-lateen-decided-by', failure.denial.objects];
+  }
+
+  /** The present attempt failed: a layer tries again, or the exchange fails. */
+  failAttempt(failure: Failure): void {
+    if (this.#completed) return;
+    if (failure.kind !== 'overflow') recordResult(this, 'failed'); // nobody was asked
+    if (this.response === undefined)
+      for (const layer of this.#stack.failure) if (layer.onFailure(this, failure)) return;
+    this.fail(failure);
+  }
+
+  /** Takes the request back from its endpoint. */
+  giveUpAttempt(): void {
+    this.#dropUpstream();
+    endAttempt(this);
   }
 
   /** Envoy's text; towards the workload itself our sentence follows on a line of its own. */
@@ -162,21 +228,38 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   onRequestBody(chunk: Buffer): void {
     this.bytesReceived += chunk.length;
     if (this.#completed) return;
-    if (this.#upstream !== undefined) {
-      if (!this.#upstream.sendBody(chunk)) this.downstream.pauseBody();
+    if (this.mirrors !== undefined) for (const mirror of this.mirrors) mirror.sendBody(chunk);
+    if (this.#upstream === undefined) {
+      this.#hold(chunk);
+      if (this.#heldBytes > mostHeldBytes) this.downstream.pauseBody();
       return;
     }
+    if (!this.#upstream.sendBody(chunk)) this.downstream.pauseBody();
+    if (this.keepsBody) this.#hold(chunk);
+    this.#forgetSentBody();
+  }
+
+  #hold(chunk: Buffer): void {
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
-    if (this.#heldBytes > mostHeldBytes) this.downstream.pauseBody();
+  }
+
+  /** What was sent is dropped, unless it may be needed again and is small. */
+  #forgetSentBody(): void {
+    if (this.keepsBody && this.#heldBytes <= mostHeldBytes) return;
+    this.keepsBody = false;
+    this.#bodyLost = true;
+    this.#held = [];
+    this.#heldBytes = 0;
   }
 
   onRequestEnd(trailers: Headers | undefined): void {
     this.#requestEnded = true;
+    this.#requestTrailers = trailers;
     if (this.#completed) return;
-    for (const layer of this.#stack.requestEnd) layer.onRequestEnd(this);
-    if (this.#upstream !== undefined) this.#upstream.sendEnd(trailers);
-    else this.#requestTrailers = trailers;
+    // What is kept back goes through these when it goes on.
+    if (this.delayTimer === undefined) for (const layer of this.#stack.requestEnd) layer.onRequestEnd(this);
+    this.#upstream?.sendEnd(trailers);
   }
 
   onDownstreamGone(refusedWith?: number): void {
@@ -214,20 +297,44 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     this.upstreamLocalAddress = stream.localAddress;
     let room = true;
     for (const chunk of this.#held) room = stream.sendBody(chunk) && room;
-    this.#held = [];
+    const wasPaused = this.#heldBytes > mostHeldBytes;
+    if (this.#held.length > 0) this.#forgetSentBody();
     if (this.#requestEnded) stream.sendEnd(this.#requestTrailers);
-    else if (this.#heldBytes > mostHeldBytes && room) this.downstream.resumeBody();
-    this.#heldBytes = 0;
+    else if (wasPaused && room) this.downstream.resumeBody();
   }
 
   onInformational(head: ResponseHead): void {
     this.downstream.sendInformational(head);
   }
 
-  onResponseHead(head: ResponseHead, endsHere: boolean): void {
-    if (this.#completed) return;
+  onUpgraded(head: ResponseHead, upstream: RelayEnd): void {
+    this.#upstream = undefined;
+    if (this.#completed) {
+      upstream.socket.destroy();
+      return;
+    }
+    recordResult(this, head.status);
     this.response = head;
     this.responseCodeDetails = 'via_upstream';
+    clearTimeout(this.timer); // a route's timeout is for answers; what follows has no end of its own
+    clearTimeout(this.tryTimer);
+    for (const layer of this.#stack.response) layer.onResponse(this, head);
+    const downstream = { ...this.downstream.switchProtocols(head), reset: this.connection.reset };
+    joinTunnel(downstream, upstream, this.settings.limits.idleTimeoutMs, {
+      onForward: (bytes) => (this.bytesReceived += bytes),
+      onBackward: (bytes) => (this.bytesSent += bytes),
+      onClose: () => this.complete(),
+    });
+  }
+
+  onResponseHead(head: ResponseHead, endsHere: boolean): void {
+    if (this.#completed) return;
+    recordResult(this, head.status);
+    if (endsHere) this.#upstream = undefined; // it is free, and may carry another request already
+    for (const layer of this.#stack.answer) if (layer.onAnswer(this, head)) return;
+    this.response = head;
+    this.responseCodeDetails = 'via_upstream';
+    if (this.retryFlag !== undefined) this.responseFlags = this.retryFlag;
     for (const layer of this.#stack.response) layer.onResponse(this, head);
     this.responseHeadBytes = this.downstream.sendHead(head, endsHere);
     if (endsHere) this.complete();
@@ -246,7 +353,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
 
   onUpstreamFailure(failure: UpstreamFailure): void {
     this.#upstream = undefined;
-    this.fail(failure);
+    this.failAttempt(failure);
   }
 
   onUpstreamDrain(): void {
@@ -262,6 +369,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     this.#upstream = undefined;
     this.#held = [];
     this.endMs = performance.now();
+    endAttempt(this);
     for (const layer of this.#stack.complete) layer.onComplete(this);
   }
 

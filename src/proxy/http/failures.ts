@@ -10,6 +10,10 @@ export type Failure =
   | { readonly kind: 'connect-timeout' }
   | { readonly kind: 'lost'; readonly reset: boolean }
   | { readonly kind: 'protocol'; readonly reason: string }
+  /** As many requests or connections as the cluster may have are under way. */
+  | { readonly kind: 'overflow' }
+  /** One attempt took longer than the route gives it. */
+  | { readonly kind: 'try-timeout'; readonly afterMs: number }
   | { readonly kind: 'timeout'; readonly afterMs: number }
   | { readonly kind: 'stream-idle' }
   | { readonly kind: 'not-allowed'; readonly method: string }
@@ -25,6 +29,7 @@ export interface FailureAnswer {
   readonly body: string;
   /** Reason of the transport, where that is what failed. */
   readonly transportReason?: string;
+  readonly headers?: string[];
 }
 
 const reset = 'upstream connect error or disconnect/reset before headers. reset reason: ';
@@ -56,19 +61,12 @@ export function answerFor(failure: Failure): FailureAnswer {
         transportReason: 'connection timeout',
       };
     case 'lost':
-      return failure.reset
-        ? {
-            status: 503,
-            flags: 'UC',
-            details: 'upstream_reset_before_response_started{connection_termination}',
-            body: `${reset}connection termination`,
-          }
-        : {
-            status: 503,
-            flags: 'UC',
-            details: 'upstream_reset_before_response_started{connection_termination}',
-            body: `${reset}connection termination`,
-          };
+      return {
+        status: 503,
+        flags: 'UC',
+        details: 'upstream_reset_before_response_started{connection_termination}',
+        body: `${reset}connection termination`,
+      };
     case 'protocol':
       return {
         status: 502,
@@ -76,6 +74,16 @@ export function answerFor(failure: Failure): FailureAnswer {
         details: 'upstream_reset_before_response_started{protocol_error}',
         body: `${reset}protocol error`,
       };
+    case 'overflow':
+      return {
+        status: 503,
+        flags: 'UO',
+        details: 'upstream_reset_before_response_started{overflow}',
+        body: `${reset}overflow`,
+        headers: ['x-envoy-overloaded', 'true'],
+      };
+    case 'try-timeout':
+      return { status: 504, flags: 'UT', details: 'upstream_per_try_timeout', body: 'upstream request timeout' };
     case 'timeout':
       return { status: 504, flags: 'UT', details: 'response_timeout', body: 'upstream request timeout' };
     case 'stream-idle':
@@ -123,6 +131,10 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
       return `the instance of ${target} at ${endpoint ?? 'its address'} closed the connection before it answered`;
     case 'protocol':
       return `the instance of ${target} at ${endpoint ?? 'its address'} sent something that is not HTTP/1: ${failure.reason}`;
+    case 'overflow':
+      return `as many requests or connections to ${target} are under way as its DestinationRule allows`;
+    case 'try-timeout':
+      return `${target} did not answer within ${failure.afterMs} ms in any attempt${by}`;
     case 'timeout':
       return `${target} did not answer within ${failure.afterMs} ms${by}`;
     case 'stream-idle':

@@ -21,6 +21,8 @@ export interface RequestHead {
   readonly contentLength: number;
   /** Bytes of the head on the wire. */
   readonly headBytes: number;
+  /** Protocol to which the caller wants to switch, lower-case; undefined: none, or none that is allowed. */
+  upgrade?: string | undefined;
 }
 
 export interface ResponseHead {
@@ -31,6 +33,8 @@ export interface ResponseHead {
   /** Content-Length as it was sent, which answers to HEAD have without a body; -1 where it was not. */
   readonly contentLength: number;
   readonly headBytes: number;
+  /** Protocol to which the server switches with status 101, lower-case. */
+  readonly upgrade?: string | undefined;
 }
 
 /** The value of a header; several are joined by commas, as Envoy does (RFC 9110 section 5.3). */

@@ -5,7 +5,9 @@ import fc from 'fast-check';
 import { MemorySocket, settle } from '../../../test/harness/memory-socket.js';
 import type { ConnectOutcome } from '../tls/connector.js';
 import type { RequestHead, ResponseHead } from './message.js';
-import { HttpPool, type PoolClient } from './pool.js';
+import { ClusterUsage, unlimited } from '../cluster/usage.js';
+import type { ClusterLimits } from '../config/cluster-limits.js';
+import { HttpPool, type PoolClient, type PoolSettings } from './pool.js';
 import type { UpstreamFailure, UpstreamStream } from './streams.js';
 
 type Outcome = { readonly answer: string } | { readonly failure: UpstreamFailure };
@@ -54,6 +56,10 @@ class Client implements PoolClient {
     this.#stream = stream;
     if (this.request.contentLength > 0) stream.sendBody(Buffer.from('body'));
     stream.sendEnd(undefined);
+  }
+
+  onUpgraded(): void {
+    assert.fail('nobody asked for it');
   }
 
   onInformational(): void {
@@ -121,11 +127,26 @@ class World {
   readonly pending: ((outcome: ConnectOutcome) => void)[] = [];
   opened = 0;
   overlaps = 0;
-  readonly pool = new HttpPool((done) => {
-    this.opened++;
-    this.pending.push(done);
-    return () => undefined;
-  });
+  readonly usage = new ClusterUsage();
+  readonly settings = {
+    idleTimeoutMs: Infinity,
+    maxRequestsPerConnection: Infinity,
+    maxConnectionDurationMs: undefined,
+  };
+  readonly pool: HttpPool;
+
+  constructor(limits: Partial<ClusterLimits> = {}, settings: Partial<PoolSettings> = {}) {
+    this.usage.limits = { ...unlimited, ...limits };
+    this.pool = new HttpPool(
+      (done) => {
+        this.opened++;
+        this.pending.push(done);
+        return () => undefined;
+      },
+      this.usage,
+      () => ({ ...this.settings, ...settings }),
+    );
+  }
 
   dispatch(method: string): Client {
     const client = new Client(this.pool, method, this.clients.length);
@@ -163,7 +184,11 @@ class World {
     for (let round = 0; round < 50; round++) {
       await settle(5);
       const busy = this.servers.filter((server) => server.owesAnswer);
-      if (busy.length === 0 && this.pending.length === 0) return;
+      if (busy.length === 0 && this.pending.length === 0) {
+        assert.equal(this.usage.pending, 0, 'nothing waits');
+        assert.equal(this.usage.connections, this.servers.filter(({ socket }) => !socket.destroyed).length);
+        return;
+      }
       for (const server of busy) server.answer();
       while (this.pending.length > 0) this.connect();
     }
@@ -269,7 +294,7 @@ test('a request that waits while a connection retires gets another one', async (
 test('a GET that meets a connection which the server has just closed is sent once more', async () => {
   const { world, server } = await withIdleConnection();
   const second = world.dispatch('GET');
-  server.socket.receiveEnd();
+  server.socket.receiveReset();
   await world.finish();
   assert.deepEqual(second.outcomes, [{ answer: '/1' }]);
   assert.equal(world.opened, 2);
@@ -278,17 +303,27 @@ test('a GET that meets a connection which the server has just closed is sent onc
 test('a POST that meets a connection which the server has just closed fails: it may have been executed', async () => {
   const { world, server } = await withIdleConnection();
   const second = world.dispatch('POST');
+  server.socket.receiveReset();
+  await world.finish();
+  assert.deepEqual(second.outcomes, [{ failure: { kind: 'lost', reset: true } }]);
+});
+
+test('a GET whose server ends in order without an answer is not sent again: it has been read', async () => {
+  const { world, server } = await withIdleConnection();
+  const second = world.dispatch('GET');
   server.socket.receiveEnd();
+  await new Promise((resolve) => setTimeout(resolve, 20));
   await world.finish();
   assert.deepEqual(second.outcomes, [{ failure: { kind: 'lost', reset: false } }]);
+  assert.equal(world.opened, 1);
 });
 
 test('nor is a request without a body sent twice whose method may not be repeated', async () => {
   const { world, server } = await withIdleConnection();
   const second = world.dispatch('PATCH');
-  server.socket.receiveEnd();
+  server.socket.receiveReset();
   await world.finish();
-  assert.deepEqual(second.outcomes, [{ failure: { kind: 'lost', reset: false } }]);
+  assert.deepEqual(second.outcomes, [{ failure: { kind: 'lost', reset: true } }]);
 });
 
 test('a request is not sent on a connection whose end has been seen, even before it is closed for good', async () => {
@@ -319,6 +354,65 @@ test('a server that ends every connection as soon as it is open fails the reques
   }
   assert.equal(client.outcomes.length, 1);
   assert.ok(world.opened <= 2, `${world.opened} connections were opened for one request`);
+});
+
+test('no more connections are opened than the cluster may have, and who waits is served by those', async () => {
+  const world = new World({ maxConnections: 2 });
+  const clients = Array.from({ length: 5 }, () => world.dispatch('POST'));
+  assert.equal(world.pending.length, 2);
+  await world.finish();
+  assert.equal(world.opened, 2);
+  assert.ok(clients.every(({ outcomes }) => 'answer' in outcomes[0]!));
+});
+
+test('an endpoint may have one connection whatever the others hold', async () => {
+  const world = new World({ maxConnections: 2 });
+  world.usage.connections = 2;
+  world.dispatch('GET');
+  assert.equal(world.pending.length, 1);
+  world.usage.connections -= 2;
+  await world.finish();
+});
+
+test('who would wait beyond the bound overflows at once, and disturbs nobody', async () => {
+  const world = new World({ maxConnections: 1, maxPendingRequests: 1 });
+  await inUse(world);
+  const waiting = world.dispatch('GET');
+  const over = world.dispatch('GET');
+  assert.deepEqual(over.outcomes, [{ failure: { kind: 'overflow' } }]);
+  await world.finish();
+  assert.deepEqual(waiting.outcomes, [{ answer: '/1' }]);
+});
+
+test('a connection that is lost while requests wait behind the bound is replaced', async () => {
+  const world = new World({ maxConnections: 1 });
+  const server = await inUse(world, 'POST');
+  const waiting = world.dispatch('GET');
+  server.socket.destroy();
+  await world.finish();
+  assert.deepEqual(waiting.outcomes, [{ answer: '/1' }]);
+});
+
+test('a connection is closed after as many requests as it may carry', async () => {
+  const world = new World({}, { maxRequestsPerConnection: 2 });
+  for (let i = 0; i < 5; i++) {
+    world.dispatch('GET');
+    await world.finish();
+  }
+  assert.equal(world.opened, 3);
+});
+
+test('a request that gives up just when a connection is free for it leaves the connection to the next', async () => {
+  const world = new World({ maxConnections: 1 });
+  const server = await inUse(world);
+  const second = world.dispatch('GET');
+  const third = world.dispatch('GET');
+  server.answer();
+  second.cancel();
+  await world.finish();
+  assert.deepEqual(second.outcomes, []);
+  assert.deepEqual(third.outcomes, [{ answer: '/2' }]);
+  assert.deepEqual(server.received, ['/0', '/2']);
 });
 
 test('bytes that nobody asked for end an idle connection', async () => {

@@ -1,13 +1,12 @@
 // Connections to one endpoint that carry one request at a time, kept while they are good and opened when all are busy.
 // A request that waits for a new connection takes whichever is ready first.
+import type { ClusterUsage } from '../cluster/usage.js';
 import { sweep } from '../net/sweeper.js';
 import type { Connected, ConnectOutcome } from '../tls/connector.js';
 import type { Party } from '../../telemetry/istio-labels.js';
 import { Http1ClientConnection, type ConnectionOwner } from './http1/client-connection.js';
 import type { UpstreamEvents } from './streams.js';
 
-/** How long an idle connection is kept: Istio's default. */
-const idleTimeoutMs = 3_600_000;
 /** Before the end of a certificate a connection is no longer used, so that what it carries ends in time. */
 const expiryMarginMs = 1000;
 
@@ -17,6 +16,16 @@ export interface PoolClient extends UpstreamEvents {
   readonly isWaiting: boolean;
   /** Told before `onUpstreamReady`: who is at the other end; undefined over plaintext. */
   onConnected(peer: Party | undefined): void;
+}
+
+/** What holds for the connections of a pool; read anew whenever it is needed, so that changes take effect. */
+export interface PoolSettings {
+  /** How long an idle connection is kept, in milliseconds; Infinity: for ever. */
+  readonly idleTimeoutMs: number;
+  /** Requests after which a connection is closed; Infinity: any number. */
+  readonly maxRequestsPerConnection: number;
+  /** How long a connection is used, in milliseconds; undefined: as long as its certificates are valid. */
+  readonly maxConnectionDurationMs: number | undefined;
 }
 
 interface Pooled {
@@ -30,17 +39,30 @@ const repeatable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 export class HttpPool implements ConnectionOwner {
   readonly #connect: (done: (outcome: ConnectOutcome) => void) => () => void;
+  readonly #usage: ClusterUsage;
+  readonly #settings: () => PoolSettings;
   readonly #all = new Map<Http1ClientConnection, Pooled>();
   /** The last one freed is used first: the others age and can be closed. */
   readonly #idle: Pooled[] = [];
   readonly #waiting: PoolClient[] = [];
   #connecting = 0;
+  /** Connections that are free and will be given to a request that waits, in a moment. */
+  #reserved = 0;
   #draining = false;
   #stopSweeping: (() => void) | undefined;
 
-  /** @param connect opens one connection and calls back once */
-  constructor(connect: (done: (outcome: ConnectOutcome) => void) => () => void) {
+  /**
+   * @param connect opens one connection and calls back once
+   * @param usage counts of the cluster, of which all its pools take
+   */
+  constructor(
+    connect: (done: (outcome: ConnectOutcome) => void) => () => void,
+    usage: ClusterUsage,
+    settings: () => PoolSettings,
+  ) {
     this.#connect = connect;
+    this.#usage = usage;
+    this.#settings = settings;
   }
 
   /** Sends a request on a free connection, or on the next one that is. */
@@ -50,14 +72,20 @@ export class HttpPool implements ConnectionOwner {
       this.#begin(pooled, client);
       return;
     }
-    this.#waiting.push(client);
-    if (this.#connecting < this.#waiting.length) this.#open();
+    if (!this.#usage.hasRoomForPending) {
+      client.onUpstreamFailure({ kind: 'overflow' });
+      return;
+    }
+    this.#wait(client);
+    this.#openForWaiting();
   }
 
   /** Forgets a request that still waits for a connection. */
   cancel(client: PoolClient): void {
     const at = this.#waiting.indexOf(client);
-    if (at >= 0) this.#waiting.splice(at, 1);
+    if (at < 0) return;
+    this.#waiting.splice(at, 1);
+    this.#usage.pending--;
   }
 
   drain(): void {
@@ -70,19 +98,17 @@ export class HttpPool implements ConnectionOwner {
   onFree(connection: Http1ClientConnection): void {
     const pooled = this.#all.get(connection);
     if (pooled === undefined) return;
-    if (Date.now() < pooled.retireAtMs) {
-      this.#use(pooled);
-      return;
-    }
-    connection.destroy();
-    if (this.#connecting < this.#waiting.length) this.#open();
+    const isSpent = connection.requests >= this.#settings().maxRequestsPerConnection;
+    if (Date.now() < pooled.retireAtMs && !isSpent) this.#use(pooled);
+    else connection.destroy(); // onClosed opens another where requests wait
   }
 
   onClosed(connection: Http1ClientConnection): void {
     const pooled = this.#all.get(connection);
-    this.#all.delete(connection);
+    if (this.#all.delete(connection)) this.#usage.connections--;
     const at = pooled === undefined ? -1 : this.#idle.indexOf(pooled);
     if (at >= 0) this.#idle.splice(at, 1);
+    this.#openForWaiting();
     if (this.#all.size > 0) return;
     this.#stopSweeping?.();
     this.#stopSweeping = undefined;
@@ -93,21 +119,48 @@ export class HttpPool implements ConnectionOwner {
     const client = events as PoolClient;
     const { request } = client;
     if (request.framing !== 'none' || !repeatable.has(request.method)) return false;
-    this.#waiting.push(client);
-    this.#open();
+    this.#wait(client);
+    this.#open(); // in place of the one that is gone
     return true;
   }
 
   // ---- inside
 
+  #wait(client: PoolClient): void {
+    this.#waiting.push(client);
+    this.#usage.pending++;
+  }
+
+  #takeWaiting(): PoolClient | undefined {
+    const client = this.#waiting.shift();
+    if (client !== undefined) this.#usage.pending--;
+    return client;
+  }
+
+  /** Opens a connection where a request waits that none is on its way for. An endpoint may always have one. */
+  #openForWaiting(): void {
+    if (this.#connecting + this.#reserved >= this.#waiting.length) return;
+    if (this.#usage.hasRoomForConnection || this.#all.size + this.#connecting === 0) this.#open();
+  }
+
   /** Gives a free connection to a request that waits, also while draining: nobody else would serve it. */
   #use(pooled: Pooled): void {
-    const client = this.#waiting.shift();
-    if (client !== undefined) {
-      // In a turn of its own: the events of the request before it come first.
-      setImmediate(() => this.#begin(pooled, client));
+    if (this.#waiting.length <= this.#reserved) {
+      this.#park(pooled);
       return;
     }
+    // In a turn of its own: the events of the request before it come first. Who is served is decided then, because a request
+    // may give up meanwhile.
+    this.#reserved++;
+    setImmediate(() => {
+      this.#reserved--;
+      const client = this.#takeWaiting();
+      if (client === undefined) this.#park(pooled);
+      else this.#begin(pooled, client);
+    });
+  }
+
+  #park(pooled: Pooled): void {
     if (this.#draining) {
       pooled.connection.destroy();
       return;
@@ -142,26 +195,32 @@ export class HttpPool implements ConnectionOwner {
 
   #open(): void {
     this.#connecting++;
+    this.#usage.connections++;
     this.#connect((outcome) => {
       this.#connecting--;
-      if (outcome.ok) this.#adopt(outcome.connection);
-      else
-        this.#waiting
-          .shift()
-          ?.onUpstreamFailure(
-            outcome.timedOut ? { kind: 'connect-timeout' } : { kind: 'connect', reason: outcome.reason },
-          );
+      if (outcome.ok) {
+        this.#adopt(outcome.connection);
+        return;
+      }
+      this.#usage.connections--;
+      this.#takeWaiting()?.onUpstreamFailure(
+        outcome.timedOut ? { kind: 'connect-timeout' } : { kind: 'connect', reason: outcome.reason },
+      );
+      this.#openForWaiting();
     });
   }
 
-  #adopt({ socket, first, peer, expiresAtMs }: Connected): void {
-    const connection = new Http1ClientConnection(socket, this, first);
-    const pooled = { connection, peer, retireAtMs: expiresAtMs - expiryMarginMs, idleSinceMs: 0 };
+  #adopt({ socket, first, peer, expiresAtMs, reset }: Connected): void {
+    const connection = new Http1ClientConnection(socket, this, reset, first);
+    const oldestMs = Date.now() + (this.#settings().maxConnectionDurationMs ?? Infinity);
+    const retireAtMs = Math.min(expiresAtMs - expiryMarginMs, oldestMs);
+    const pooled = { connection, peer, retireAtMs, idleSinceMs: 0 };
     this.#all.set(connection, pooled);
     this.#use(pooled); // even where it retires soon: a new one would retire as soon
   }
 
   #closeAged(nowMs: number): void {
+    const { idleTimeoutMs } = this.#settings();
     for (let i = this.#idle.length - 1; i >= 0; i--) {
       const pooled = this.#idle[i]!;
       if (isUsable(pooled) && nowMs - pooled.idleSinceMs < idleTimeoutMs) continue;

@@ -3,13 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
 import fc from 'fast-check';
+import { typeRegistry as registry } from '../../../test/harness/resources.js';
 import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import { RouteConfigurationSchema } from '../../xds/messages.js';
 import { UnsupportedConfig, type RoutedRequest } from './matchers.js';
-import { pickDestination, RouteTable, type ForwardAction, type RedirectTo } from './route-table.js';
+import { pickDestination, RouteTable, type DirectAnswer, type ForwardAction, type RedirectTo } from './route-table.js';
 
 const tableOf = (...virtualHosts: JsonObject[]) =>
-  new RouteTable(fromJson(RouteConfigurationSchema, { name: 'r', virtualHosts }));
+  new RouteTable(fromJson(RouteConfigurationSchema, { name: 'r', virtualHosts }, { registry }));
 
 const request = (path: string, changes: Partial<RoutedRequest> = {}): RoutedRequest => ({
   method: 'GET',
@@ -158,6 +159,38 @@ describe('conditions', () => {
   });
 });
 
+it('the clusters of a table are those of destinations and of copies', () => {
+  const table = routes({
+    match: { prefix: '/' },
+    route: {
+      weightedClusters: {
+        clusters: [
+          { name: 'a', weight: 1 },
+          { name: 'b', weight: 1 },
+        ],
+      },
+      requestMirrorPolicies: [{ cluster: 'copies' }],
+    },
+  });
+  assert.deepEqual([...table.clusters], ['a', 'b', 'copies']);
+});
+
+it('a fixed answer is text or bytes, as long as the configuration takes', () => {
+  const direct = (body: JsonObject, limit?: number) =>
+    new RouteTable(
+      fromJson(RouteConfigurationSchema, {
+        ...(limit === undefined ? {} : { maxDirectResponseBodySizeBytes: limit }),
+        virtualHosts: [
+          { name: 'a', domains: ['*'], routes: [{ match: { prefix: '/' }, directResponse: { status: 418, body } }] },
+        ],
+      }),
+    ).findHost('a')!.routes[0]!.action as DirectAnswer;
+  assert.deepEqual([direct({ inlineString: 'a' }).status, direct({ inlineString: 'a' }).body], [418, 'a']);
+  assert.deepEqual(Buffer.from(direct({ inlineBytes: 'AP8=' }).body), Buffer.from([0, 255]));
+  assert.equal(direct({ inlineString: 'x'.repeat(5000) }, 5000).body.length, 5000);
+  assert.throws(() => direct({ inlineString: 'é'.repeat(2500) }, 4999), UnsupportedConfig);
+});
+
 describe('what is not understood is refused', () => {
   for (const [what, route] of [
     ['a route without a match', { match: undefined }],
@@ -165,10 +198,18 @@ describe('what is not understood is refused', () => {
     ['a fraction', { match: { prefix: '/', runtimeFraction: { defaultValue: { numerator: 1 } } } }],
     ['gRPC only', { match: { prefix: '/', grpc: {} } }],
     ['a template of paths', { match: { pathMatchPolicy: { name: 'x' } } }],
-    ['a direct response', { directResponse: { status: 200 } }],
+    [
+      'a fixed answer that is not in the message',
+      { directResponse: { status: 200, body: { filename: '/etc/passwd' } } },
+    ],
+    ['a fixed answer that is too long', { directResponse: { status: 200, body: { inlineString: 'x'.repeat(4097) } } }],
+    [
+      'a filter that is not here',
+      {
+        typedPerFilterConfig: { x: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' } },
+      },
+    ],
     ['a cluster named by a header', { route: { clusterHeader: 'x' } }],
-    ['mirroring', { route: { cluster: 'c', requestMirrorPolicies: [{ cluster: 'd' }] } }],
-    ['retries', { route: { cluster: 'c', retryPolicy: {} } }],
     ['cross-origin rules', { route: { cluster: 'c', cors: {} } }],
     ['hashing', { route: { cluster: 'c', hashPolicy: [{ header: { headerName: 'x' } }] } }],
     ['a host taken from a header', { route: { cluster: 'c', hostRewriteHeader: 'x' } }],
@@ -191,6 +232,7 @@ for (const host of [
   { retryPolicy: {} },
   { requestMirrorPolicies: [{ cluster: 'd' }] },
   { cors: {} },
+  { typedPerFilterConfig: { x: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' } } },
 ])
   it(`a virtual host with ${Object.keys(host)[0]} is refused`, () =>
     assert.throws(() => tableOf({ name: 'a', domains: ['*'], ...host } as JsonObject), UnsupportedConfig));
@@ -298,7 +340,7 @@ describe('header changes', () => {
     const onRequest: string[] = [];
     const onResponse = ['destination-out', '', 'route-out', '', 'host-out', '', 'all-out', ''];
     const record = {} as AccessRecord;
-    if (action.kind === 'redirect') action.responseHeaders?.(onResponse, record);
+    if (action.kind !== 'forward') action.responseHeaders?.(onResponse, record);
     else {
       action.destinations[0]!.requestHeaders?.(onRequest, record);
       action.destinations[0]!.responseHeaders?.(onResponse, record);

@@ -2,6 +2,7 @@
 import { RE2JS } from 're2js';
 import {
   RedirectAction_RedirectResponseCode as RedirectCode,
+  type DirectResponseAction,
   type RedirectAction,
   type Route,
   type RouteAction,
@@ -10,8 +11,11 @@ import {
   type VirtualHost,
   type WeightedCluster_ClusterWeight,
 } from '../../xds/messages.js';
+import { pickByWeight } from '../balance/pick-by-weight.js';
 import { durationMs } from '../config/duration.js';
 import { findProvenance, type Provenance } from '../config/metadata.js';
+import { readMirrors, readRetries, type MirrorConfig, type RetryConfig } from '../config/route-config.js';
+import { readRouteFilters, type RouteFilters } from '../config/route-filters.js';
 import { compileHeaderChanges, joinHeaderChanges, type HeaderChange } from './header-changes.js';
 import {
   compileHeaderMatcher,
@@ -45,6 +49,10 @@ export interface ForwardAction {
   readonly notFoundStatus: number;
   /** Whether a CONNECT ends here and its bytes go on. */
   readonly isConnect: boolean;
+  /** When it is tried again; undefined: never. */
+  readonly retries: RetryConfig | undefined;
+  /** Where copies of it go. */
+  readonly mirrors: readonly MirrorConfig[];
 }
 
 /** Answers with a redirection. */
@@ -55,10 +63,25 @@ export interface RedirectTo {
   readonly responseHeaders: HeaderChange | undefined;
 }
 
-export interface CompiledRoute {
+/** Answers with what the route says. */
+export interface DirectAnswer {
+  readonly kind: 'direct';
+  readonly status: number;
+  readonly body: string | Uint8Array;
+  readonly responseHeaders: HeaderChange | undefined;
+}
+
+export type RouteAnswer = ForwardAction | RedirectTo | DirectAnswer;
+
+/** Faults and cross-origin rules hold for what is forwarded only. */
+export interface CompiledRoute extends RouteFilters {
   readonly name: string;
   readonly matches: RequestPredicate;
-  readonly action: ForwardAction | RedirectTo;
+  readonly action: RouteAnswer;
+  /** Name of its spans; empty: none of its own. */
+  readonly operation: string;
+  /** Whether the server's span gets that name too. */
+  readonly propagatesOperation: boolean;
   /** The object that wrote the route. */
   readonly provenance: Provenance | undefined;
 }
@@ -79,6 +102,10 @@ export class RouteTable {
   readonly name: string;
   /** Clusters that the routes name. */
   readonly clusters: ReadonlySet<string>;
+  /** Whether some route injects faults. */
+  readonly usesFaults: boolean;
+  /** Whether some route has cross-origin rules. */
+  readonly usesCors: boolean;
   readonly #exact = new Map<string, CompiledVirtualHost>();
   /** `*.suffix` and `prefix.*`, longest first. */
   readonly #suffixes: [string, CompiledVirtualHost][] = [];
@@ -90,9 +117,11 @@ export class RouteTable {
     this.name = configuration.name;
     if (configuration.mostSpecificHeaderMutationsWins)
       throw new UnsupportedConfig('the narrowest header changes cannot be done last');
+    refuseFilterConfigs(`route configuration ${configuration.name}`, configuration);
+    const longestBody = configuration.maxDirectResponseBodySizeBytes ?? 4096;
     const changes = changesOf(configuration, { request: undefined, response: undefined });
     const seen = new Set<string>();
-    for (const host of configuration.virtualHosts) this.#add(host, changesOf(host, changes), seen);
+    for (const host of configuration.virtualHosts) this.#add(host, changesOf(host, changes), longestBody, seen);
     for (const list of [this.#suffixes, this.#prefixes]) list.sort(([a], [b]) => b.length - a.length);
     const hosts = [
       ...this.#exact.values(),
@@ -100,10 +129,12 @@ export class RouteTable {
       ...this.#prefixes.map(([, host]) => host),
       ...(this.#any === undefined ? [] : [this.#any]),
     ];
+    this.usesFaults = hosts.some(({ routes }) => routes.some(({ fault }) => fault !== undefined));
+    this.usesCors = hosts.some((host) => host.routes.some(({ cors }) => cors !== undefined));
     this.clusters = new Set(
       hosts.flatMap((host) =>
         host.routes.flatMap(({ action }) =>
-          action.kind === 'forward' ? action.destinations.map((destination) => destination.cluster) : [],
+          action.kind === 'forward' ? [...action.destinations, ...action.mirrors].map(({ cluster }) => cluster) : [],
         ),
       ),
     );
@@ -129,11 +160,12 @@ export class RouteTable {
     return undefined;
   }
 
-  #add(virtualHost: VirtualHost, changes: ScopeChanges, seen: Set<string>): void {
+  #add(virtualHost: VirtualHost, changes: ScopeChanges, longestBody: number, seen: Set<string>): void {
     const { name, requireTls, retryPolicy, requestMirrorPolicies, cors } = virtualHost;
     if (requireTls !== 0 || retryPolicy !== undefined || requestMirrorPolicies.length > 0 || cors !== undefined)
       throw new UnsupportedConfig(`virtual host ${name} redirects to TLS, retries, mirrors or has cross-origin rules`);
-    const routes = virtualHost.routes.map((route) => compileRoute(route, changes));
+    refuseFilterConfigs(`virtual host ${name}`, virtualHost);
+    const routes = virtualHost.routes.map((route) => compileRoute(route, changes, longestBody));
     const compiled: CompiledVirtualHost = { name, routes };
     for (const domain of virtualHost.domains.map((text) => text.toLowerCase())) {
       if (seen.has(domain)) throw new UnsupportedConfig(`domain ${domain} is in two virtual hosts`);
@@ -160,13 +192,24 @@ function changesOf(scope: RouteConfiguration | VirtualHost | Route, outer: Scope
   };
 }
 
-function compileRoute(route: Route, outer: ScopeChanges): CompiledRoute {
+function refuseFilterConfigs(what: string, scope: Pick<Route, 'typedPerFilterConfig'>): void {
+  const [name] = Object.keys(scope.typedPerFilterConfig);
+  if (name !== undefined)
+    throw new UnsupportedConfig(`configuration of filter ${name} for ${what} is not supported, only for routes`);
+}
+
+function compileRoute(route: Route, outer: ScopeChanges, longestBody: number): CompiledRoute {
   if (route.match === undefined) throw new UnsupportedConfig(`route ${route.name} has no match`);
+  if (route.tracing !== undefined) throw new UnsupportedConfig('tracing settings of routes are not supported');
   const { request, response } = changesOf(route, outer);
+  const operation = route.decorator?.operation ?? '';
   return {
     name: route.name,
     matches: compileMatch(route.match),
-    action: compileAction(route, request, response),
+    action: compileAction(route, request, response, longestBody),
+    ...readRouteFilters(route.typedPerFilterConfig),
+    operation,
+    propagatesOperation: operation !== '' && route.decorator?.propagate !== false,
     provenance: findProvenance(route.metadata),
   };
 }
@@ -229,12 +272,15 @@ function compileAction(
   route: Route,
   requestHeaders: HeaderChange | undefined,
   responseHeaders: HeaderChange | undefined,
-): ForwardAction | RedirectTo {
+  longestBody: number,
+): RouteAnswer {
   switch (route.action.case) {
     case 'route':
       return compileForward(route.action.value, route, requestHeaders, responseHeaders);
     case 'redirect':
       return compileRedirect(route.action.value, responseHeaders);
+    case 'directResponse':
+      return compileDirectResponse(route.action.value, responseHeaders, longestBody);
     default:
       throw new UnsupportedConfig(`route action ${route.action.case ?? '(empty)'} is not supported`);
   }
@@ -249,8 +295,9 @@ function compileForward(
   const host = action.hostRewriteSpecifier;
   if (host.case !== undefined && host.case !== 'hostRewriteLiteral')
     throw new UnsupportedConfig(`host rewrite ${host.case} is not supported`);
-  if (action.requestMirrorPolicies.length > 0 || action.retryPolicy !== undefined || action.hashPolicy.length > 0)
-    throw new UnsupportedConfig('mirroring, retries and hash policies of routes are not supported');
+  if (action.hashPolicy.length > 0) throw new UnsupportedConfig('hash policies of routes are not supported');
+  if (action.retryPolicyTypedConfig !== undefined)
+    throw new UnsupportedConfig('retry policies of extensions are not supported');
   if (action.cors !== undefined) throw new UnsupportedConfig('cross-origin rules of routes are not supported');
   const authority = host.case === undefined ? undefined : host.value;
   const destinations = destinationsOf(action).map((weight): Destination => ({
@@ -278,6 +325,8 @@ function compileForward(
     isConnect: action.upgradeConfigs.some(
       (upgrade) => upgrade.upgradeType === 'CONNECT' && upgrade.connectConfig !== undefined,
     ),
+    retries: readRetries(action.retryPolicy),
+    mirrors: readMirrors(action.requestMirrorPolicies),
   };
 }
 
@@ -307,6 +356,8 @@ function destinationsOf(action: RouteAction): WeightedName[] {
         },
       ];
     case 'weightedClusters':
+      for (const cluster of action.clusterSpecifier.value.clusters)
+        refuseFilterConfigs(`destination ${cluster.name}`, cluster);
       return action.clusterSpecifier.value.clusters;
     default:
       throw new UnsupportedConfig(`cluster specifier ${action.clusterSpecifier.case ?? '(empty)'} is not supported`);
@@ -318,13 +369,7 @@ export function pickDestination(
   { destinations, totalWeight }: ForwardAction,
   random: () => number,
 ): Destination | undefined {
-  if (destinations.length === 1) return destinations[0];
-  let point = random() * totalWeight;
-  for (const destination of destinations) {
-    point -= destination.weight;
-    if (point < 0) return destination;
-  }
-  return destinations.at(-1);
+  return pickByWeight(destinations, totalWeight, random);
 }
 
 function compileRewrite(action: RouteAction, match: RouteMatch): ((path: string) => string) | undefined {
@@ -390,6 +435,20 @@ function compileRedirect(action: RedirectAction, responseHeaders: HeaderChange |
       return `${newScheme}://${host}${newPath}`;
     },
   };
+}
+
+function compileDirectResponse(
+  { status, body }: DirectResponseAction,
+  responseHeaders: HeaderChange | undefined,
+  longestBody: number,
+): DirectAnswer {
+  const source = body?.specifier;
+  if (source !== undefined && source.case !== 'inlineString' && source.case !== 'inlineBytes')
+    throw new UnsupportedConfig(`a body from ${source.case ?? '(nothing)'} is not supported`);
+  const content = source?.value ?? '';
+  if (Buffer.byteLength(content) > longestBody)
+    throw new UnsupportedConfig(`the body of a fixed answer is longer than ${longestBody} bytes`);
+  return { kind: 'direct', status, body: content, responseHeaders };
 }
 
 function withoutPort(host: string): string {

@@ -1,7 +1,11 @@
 // The path of a request, to be read aloud: every layer that it passes, outermost first, each with the reason for its place.
 import type { Exchange } from './exchange.js';
+import { answerDirectly } from './layers/answer-directly.js';
+import { cors } from './layers/cors.js';
 import { authorize } from './layers/authorize.js';
 import { forward } from './layers/forward.js';
+import { mirror } from './layers/mirror.js';
+import { injectFault } from './layers/inject-fault.js';
 import { nameCaller } from './layers/name-caller.js';
 import { normalizePath } from './layers/normalize-path.js';
 import { overrideAuthority } from './layers/override-authority.js';
@@ -10,10 +14,13 @@ import { record } from './layers/record.js';
 import { redirect } from './layers/redirect.js';
 import { requestId } from './layers/request-id.js';
 import { changeHeaders } from './layers/change-headers.js';
+import { retry } from './layers/retry.js';
 import { rewrite } from './layers/rewrite.js';
 import { timeOut } from './layers/time-out.js';
+import { trace } from './layers/trace.js';
+import type { Failure } from './failures.js';
 import type { HttpSettings } from './environment.js';
-import type { ResponseHead } from './message.js';
+import type { Headers, ResponseHead } from './message.js';
 
 /** One concern of a request's path; a layer has only the hooks that it needs. */
 export interface Layer {
@@ -21,8 +28,14 @@ export interface Layer {
   onRequest?(exchange: Exchange): boolean;
   /** The request's body is complete. */
   onRequestEnd?(exchange: Exchange): void;
-  /** The upstream's answer begins; the innermost layer sees it first. */
+  /** An attempt ended without an answer. True: the layer tries again, and no further layer hears of it. */
+  onFailure?(exchange: Exchange, failure: Failure): boolean;
+  /** An answer begins. True: the layer drops it and tries again. */
+  onAnswer?(exchange: Exchange, head: ResponseHead): boolean;
+  /** The upstream's answer begins and is passed on; the innermost layer sees it first. */
   onResponse?(exchange: Exchange, head: ResponseHead): void;
+  /** An answer is made here, by any layer or for a failure; `headers` are to be completed. */
+  onReply?(exchange: Exchange, headers: Headers): void;
   /** Everything is over, however it ended; the innermost layer sees it first. */
   onComplete?(exchange: Exchange): void;
 }
@@ -33,7 +46,10 @@ type With<K extends keyof Layer> = Required<Pick<Layer, K>>;
 export interface Stack {
   readonly request: readonly With<'onRequest'>[];
   readonly requestEnd: readonly With<'onRequestEnd'>[];
+  readonly failure: readonly With<'onFailure'>[];
+  readonly answer: readonly With<'onAnswer'>[];
   readonly response: readonly With<'onResponse'>[];
+  readonly reply: readonly With<'onReply'>[];
   readonly complete: readonly With<'onComplete'>[];
 }
 
@@ -47,10 +63,16 @@ export function createStack(settings: HttpSettings): Stack {
     requestId, //                                                the route may match it, the log has it either way
     settings.policies === undefined ? undefined : authorize, //  sees the path and the names that routes and the application see
     pickRoute,
+    settings.injectsFaults ? injectFault : undefined, //         as if what is called were slow or broken: nothing is done for it yet
+    settings.hasCors ? cors : undefined, //                      a preflight is not for the server
     redirect, //                                                 answers itself: nothing below is needed
+    answerDirectly, //                                           the same
     rewrite, //                                                  after matching, which sees the request as it came
     changeHeaders,
-    timeOut, //                                                  runs while everything below works
+    settings.tracing === undefined ? undefined : trace(settings.tracing), // no route takes away what the next span needs
+    mirror, //                                                   a copy is what will be sent, once, however often it is tried
+    timeOut, //                                                  runs while everything below works, all attempts together
+    retry, //                                                    everything below happens again for every attempt
     forward, //                                                  balance, connect, send
   ];
   const present = layers.filter((layer): layer is Layer => layer !== undefined);
@@ -59,7 +81,10 @@ export function createStack(settings: HttpSettings): Stack {
   return {
     request: having('onRequest'),
     requestEnd: having('onRequestEnd'),
+    failure: having('onFailure'),
+    answer: having('onAnswer'),
     response: having('onResponse').reverse(),
+    reply: having('onReply').reverse(),
     complete: having('onComplete').reverse(),
   };
 }

@@ -1,5 +1,6 @@
 // The two ends of an exchange, so that what lies between knows nothing of the HTTP version on either side.
 import type { Socket } from 'node:net';
+import type { RelayEnd } from '../tcp/relay.js';
 import type { Headers, RequestHead, ResponseHead } from './message.js';
 
 /** The caller's side: where the request comes from and the response goes. */
@@ -21,6 +22,8 @@ export interface DownstreamStream {
   resumeBody(): void;
   /** Answers a CONNECT with 200 and gives up the connection: from here on it carries bytes. */
   openTunnel(): Tunnel;
+  /** Answers with 101: from here on the connection carries bytes, and ends with them. */
+  switchProtocols(head: ResponseHead): Tunnel;
 }
 
 /** A connection that carried HTTP and is now open for anything. */
@@ -47,6 +50,8 @@ export interface UpstreamStream {
 export type UpstreamFailure =
   | { readonly kind: 'connect'; readonly reason: string }
   | { readonly kind: 'connect-timeout' }
+  /** No connection may be opened and none may be waited for. */
+  | { readonly kind: 'overflow' }
   /** Connection lost before the response was complete; `reset` where it was not closed in order. */
   | { readonly kind: 'lost'; readonly reset: boolean }
   /** What came was not HTTP. */
@@ -57,6 +62,8 @@ export interface UpstreamEvents {
   readonly request: RequestHead;
   onUpstreamReady(stream: UpstreamStream): void;
   onInformational(head: ResponseHead): void;
+  /** The server switches protocols: its connection carries bytes from here on. */
+  onUpgraded(head: ResponseHead, tunnel: RelayEnd): void;
   onResponseHead(head: ResponseHead, endsHere: boolean): void;
   onResponseBody(chunk: Buffer): void;
   onResponseEnd(trailers: Headers | undefined): void;

@@ -69,6 +69,7 @@ class Scene {
       inspectsHttp: true,
       inspectionTimeoutMs: 60_000,
       routeNames: new Set(),
+      clusters: new Set(),
       chains,
       ...config,
     };
@@ -260,6 +261,17 @@ describe('a connection over mutual TLS', () => {
     assert.equal(info.source.principal, clientUri);
   });
 
+  it('is no work while nothing happens on it, so that draining does not wait for it', async () => {
+    const at = await scene((self) => [mutual(self)]);
+    const socket = dialTls(at.port, ['lateen-h1']);
+    await once(socket, 'data'); // the server's metadata: the handshake is over, ours is awaited
+    assert.equal(at.listener.hasWork, true);
+    socket.write(encodePreamble(metadataOf('client')));
+    await at.take();
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(at.listener.hasWork, false);
+  });
+
   it('is refused with its reason counted', async () => {
     const at = await scene((self) => [mutual(self)]);
     dialTls(at.port, ['lateen-h1'], {});
@@ -346,6 +358,7 @@ describe('a bound listener', () => {
           inspectsHttp: false,
           inspectionTimeoutMs: 1,
           routeNames: new Set(),
+          clusters: new Set(),
           chains: [only],
         },
         {

@@ -28,6 +28,8 @@ export interface ListenerConfig {
   readonly chains: readonly FilterChain[];
   /** Route configurations that it refers to. */
   readonly routeNames: ReadonlySet<string>;
+  /** Clusters to which it carries bytes. */
+  readonly clusters: ReadonlySet<string>;
 }
 
 /** What a listener uses of the workload's proxy. */
@@ -232,6 +234,7 @@ export class Listener implements Swept {
       return;
     }
     chain.tls.accept(socket, first ?? nothing, inspection.applicationProtocols, (accepted) => {
+      this.#opening.delete(socket); // what it carries is another socket now, which has its own way to be open
       if (!accepted.ok) this.#environment.onRefused(this.#config.name, accepted.kind, accepted.reason); // the acceptor has ended it
       else
         this.#afterHandshake(accepted.socket, accepted.peer, chain, inspection.serverName, () =>

@@ -1,95 +1,120 @@
-// Connections of bytes that policies deny: nobody is connected to, and the log and the counts say who denied.
+// Connections of bytes end by their time limits: without traffic, and whatever they carry where they are too old.
 import assert from 'node:assert/strict';
-import { it } from 'node:test';
-import { connectionOf, policiesOf } from '../../../test/harness/authorization.js';
+import { describe, it } from 'node:test';
+import { unlimitedConnections } from '../../../test/harness/connections.js';
 import { MemorySocket, settle } from '../../../test/harness/memory-socket.js';
 import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import { unknownParty } from '../../telemetry/istio-labels.js';
-import { connectionLayout, SeriesRegistry } from '../../telemetry/series.js';
-import type { Cluster } from '../cluster/cluster.js';
+import { SeriesRegistry } from '../../telemetry/series.js';
+import type { ClusterLimits } from '../config/cluster-limits.js';
+import { Cluster } from '../cluster/cluster.js';
+import type { Swept } from '../net/sweeper.js';
+import type { Connector, ConnectOutcome } from '../tls/connector.js';
 import { TcpFilter, type TcpSettings } from './tcp-filter.js';
 
-const denyStrangers = policiesOf({
-  policies: {
-    'ns[shop]-policy[friends]-rule[0]': {
-      permissions: [{ any: true }],
-      principals: [{ authenticated: { principalName: { suffix: '/sa/friend' } } }],
+/** A connection to a server, both in memory; `tick` is the sweeper's, that many milliseconds from now. */
+function connect(
+  limits: Pick<TcpSettings, 'idleTimeoutMs' | 'maxDurationMs'>,
+  clusterLimits: Partial<ClusterLimits> = {},
+) {
+  const [caller, server] = [new MemorySocket(), new MemorySocket()];
+  const connector = {
+    connect: (_: unknown, done: (outcome: ConnectOutcome) => void) => {
+      const rest = { first: undefined, peer: undefined, expiresAtMs: Infinity, reset: () => server.destroy() };
+      done({ ok: true, connection: { socket: server.socket, ...rest } });
+      return () => undefined;
     },
-  },
-});
-
-function scene(policies: TcpSettings['policies']) {
+  } as unknown as Connector;
+  const cluster = new Cluster(
+    {
+      ...unlimitedConnections,
+      limits: { ...unlimitedConnections.limits, ...clusterLimits },
+      name: 'c',
+      edsName: undefined,
+      connectTimeoutMs: 1000,
+      balancer: 'round-robin',
+      service: undefined,
+      provenance: undefined,
+      internalListener: undefined,
+      endpoints: [{ address: '10.0.0.1', port: 80, weight: 1, transportLabels: {}, workloadSummary: undefined }],
+      transports: [],
+    },
+    connector,
+    () => 0,
+  );
   const logged: AccessRecord[] = [];
-  const registry = new SeriesRegistry();
-  let connects = 0;
-  const endpoint = {
-    active: 0,
-    host: '10.0.0.1:1',
-    options: { party: unknownParty },
-    connect: () => (connects++, () => undefined),
-  };
-  const cluster = { service: { host: 'db.example', name: 'db', namespace: 'shop' }, pick: () => endpoint };
-  const environment = {
-    findCluster: () => cluster as unknown as Cluster,
-    self: () => ({ ...unknownParty, workload: 'db', namespace: 'shop' }),
-    registry,
-    accessLogs: [{ format: (record: AccessRecord) => (logged.push(record), ''), write: () => undefined }],
-  };
-  const create = (policy: TcpSettings['policies']) =>
-    new TcpFilter({ direction: 'inbound', cluster: 'c', idleTimeoutMs: 1e6, policies: policy }, environment);
-  const filter = create(policies);
-  return {
-    logged,
-    registry,
-    connects: () => connects,
-    takePolicies: (others: TcpSettings['policies']) => filter.takePolicies(create(others)),
-    connect: async (from?: string) => {
-      const socket = new MemorySocket();
-      let closed = false;
-      filter.handle(
-        socket.socket,
-        Buffer.from('x'),
-        connectionOf(from === undefined ? {} : { from }, 5432),
-        () => (closed = true),
-      );
-      await settle();
-      const state = { closed, destroyed: socket.destroyed };
-      socket.destroy();
-      return state;
+  const filter = new TcpFilter(
+    { direction: 'outbound', destinations: [{ cluster: 'c', weight: 1 }], policies: undefined, ...limits },
+    {
+      findCluster: () => cluster,
+      self: () => unknownParty,
+      random: () => 0,
+      registry: new SeriesRegistry(),
+      accessLogs: [{ format: (record) => (logged.push(record), ''), write: () => undefined }],
     },
+  );
+  const info = {
+    localAddress: '127.0.0.1:1',
+    remoteAddress: '127.0.0.1:2',
+    serverName: undefined,
+    security: 'none' as const,
+    source: unknownParty,
+    forwardedClientCert: undefined,
+    expiresAtMs: Infinity,
+    reset: () => caller.destroy(),
+  };
+  const handled = filter.handle(caller.socket, undefined, info, () => undefined) as unknown as Swept;
+  return {
+    caller,
+    server,
+    logged,
+    usage: cluster.usage,
+    tick: (afterMs: number) => handled.onTick(performance.now() + afterMs),
   };
 }
 
-it('a connection that is denied is closed, logged and counted', async () => {
-  const at = scene(denyStrangers);
-  assert.deepEqual(await at.connect('shop/stranger'), { closed: true, destroyed: true });
-  assert.equal(at.connects(), 0);
-  const [logged] = at.logged;
-  assert.deepEqual(
-    [logged!.responseFlags, logged!.connectionTerminationDetails, logged!.upstreamHost],
-    ['-', 'rbac_access_denied_matched_policy[none]', undefined],
-  );
-  const counted = at.registry.all.find(({ name }) => name === 'lateen_authorization_denied_total')!;
-  assert.deepEqual(
-    [counted.labels, counted.values[0]],
-    [['workload', 'db', 'namespace', 'shop', 'policy', 'none', 'protocol', 'tcp'], 1],
-  );
-  const connections = at.registry.all.find(({ labels }) => labels.includes('db.example'))!;
-  assert.deepEqual([connections.values[connectionLayout.opened], connections.values[connectionLayout.closed]], [1, 1]);
-});
+describe('a connection of bytes', () => {
+  it('without traffic for the idle timeout ends at both sides', async () => {
+    const { caller, server, logged, tick } = connect({ idleTimeoutMs: 5000, maxDurationMs: Infinity });
+    tick(4000);
+    assert.equal(caller.destroyed, false);
+    tick(5001);
+    await settle();
+    assert.deepEqual([caller.destroyed, server.destroyed], [true, true]);
+    assert.equal(logged[0]?.responseFlags, '-');
+  });
 
-it('a connection that is allowed goes on', async () => {
-  const at = scene(denyStrangers);
-  assert.deepEqual(await at.connect('shop/friend'), { closed: false, destroyed: false });
-  assert.equal(at.connects(), 1);
-});
+  it('counts as one of its cluster until it is over', async () => {
+    const { caller, server, usage } = connect({ idleTimeoutMs: Infinity, maxDurationMs: Infinity });
+    assert.equal(usage.connections, 1);
+    caller.receiveEnd();
+    server.receiveEnd();
+    await settle(8);
+    assert.equal(usage.connections, 0);
+  });
 
-it('policies that change hold for the next connection', async () => {
-  const at = scene(undefined);
-  await at.connect();
-  assert.equal(at.takePolicies(denyStrangers), true);
-  assert.deepEqual(await at.connect(), { closed: true, destroyed: true });
-  assert.equal(at.takePolicies(undefined), true);
-  await at.connect();
-  assert.equal(at.connects(), 2);
+  it('beyond as many as the cluster may have is closed, with flag UO', async () => {
+    const { caller, server, logged, usage } = connect(
+      { idleTimeoutMs: Infinity, maxDurationMs: Infinity },
+      { maxConnections: 0 },
+    );
+    await settle();
+    assert.equal(caller.destroyed, true);
+    assert.equal(server.sent, '');
+    assert.equal(logged[0]?.responseFlags, 'UO');
+    assert.equal(usage.connections, 0);
+  });
+
+  it('older than the longest duration ends whatever it carries, with flag DT', async () => {
+    const { caller, server, logged, tick } = connect({ idleTimeoutMs: Infinity, maxDurationMs: 5000 });
+    caller.receive('bytes');
+    await settle();
+    assert.equal(server.sent, 'bytes');
+    tick(4000);
+    assert.equal(caller.destroyed, false);
+    tick(5001);
+    await settle();
+    assert.deepEqual([caller.destroyed, server.destroyed], [true, true]);
+    assert.equal(logged[0]?.responseFlags, 'DT');
+  });
 });

@@ -5,6 +5,7 @@ import { unknownParty, type CalledService, type Party } from '../../telemetry/is
 import { connectionLayout, type Series, type SeriesRegistry } from '../../telemetry/series.js';
 import { countDenial } from '../authorization/count-denial.js';
 import type { Policies } from '../authorization/policies.js';
+import { pickByWeight, type Weighted } from '../balance/pick-by-weight.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
 import type { AccessLogTarget } from '../http/environment.js';
@@ -14,11 +15,18 @@ import type { Connected } from '../tls/connector.js';
 import { sweep, type Swept } from '../net/sweeper.js';
 import { relay } from './relay.js';
 
+export interface TcpDestination extends Weighted {
+  readonly cluster: string;
+}
+
 export interface TcpSettings {
   readonly direction: 'inbound' | 'outbound';
-  readonly cluster: string;
+  /** Clusters by weight; a sole one takes everything. */
+  readonly destinations: readonly TcpDestination[];
   /** Without a byte in either direction. */
   readonly idleTimeoutMs: number;
+  /** From the beginning of a connection to its end, whatever it carries; Infinity: no limit. */
+  readonly maxDurationMs: number;
   /** Who may connect; undefined: everybody. Replaced for the connections that come. */
   readonly policies: Policies | undefined;
 }
@@ -26,6 +34,7 @@ export interface TcpSettings {
 export interface TcpEnvironment {
   findCluster(name: string): Cluster | undefined;
   self(): Party;
+  readonly random: () => number;
   readonly registry: SeriesRegistry;
   readonly accessLogs: readonly AccessLogTarget[];
 }
@@ -33,10 +42,12 @@ export interface TcpEnvironment {
 export class TcpFilter implements NetworkFilter {
   #settings: TcpSettings;
   readonly #environment: TcpEnvironment;
+  readonly #totalWeight: number;
 
   constructor(settings: TcpSettings, environment: TcpEnvironment) {
     this.#settings = settings;
     this.#environment = environment;
+    this.#totalWeight = settings.destinations.reduce((sum, { weight }) => sum + weight, 0);
   }
 
   takePolicies(other: NetworkFilter): boolean {
@@ -46,7 +57,9 @@ export class TcpFilter implements NetworkFilter {
   }
 
   handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled {
-    const connection = new TcpConnection(socket, info, this.#settings, this.#environment, onClose);
+    const { destinations } = this.#settings;
+    const cluster = pickByWeight(destinations, this.#totalWeight, this.#environment.random)?.cluster ?? '';
+    const connection = new TcpConnection(socket, info, cluster, this.#settings, this.#environment, onClose);
     connection.open(first);
     return connection;
   }
@@ -55,6 +68,7 @@ export class TcpFilter implements NetworkFilter {
 class TcpConnection implements Handled, AccessRecord, Swept {
   readonly #socket: Socket;
   readonly #info: ConnectionInfo;
+  readonly upstreamCluster: string;
   readonly #settings: TcpSettings;
   readonly #environment: TcpEnvironment;
   readonly #onClose: () => void;
@@ -85,12 +99,14 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   constructor(
     socket: Socket,
     info: ConnectionInfo,
+    cluster: string,
     settings: TcpSettings,
     environment: TcpEnvironment,
     onClose: () => void,
   ) {
     this.#socket = socket;
     this.#info = info;
+    this.upstreamCluster = cluster;
     this.#settings = settings;
     this.#environment = environment;
     this.#onClose = onClose;
@@ -102,7 +118,7 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     const socket = this.#socket;
     socket.pause();
     socket.once('close', this.#onEarlyClose);
-    this.#cluster = this.#environment.findCluster(this.#settings.cluster);
+    this.#cluster = this.#environment.findCluster(this.upstreamCluster);
     // Envoy waits for the first byte; here a server that speaks first is not heard by those who may not connect.
     const denial = this.#settings.policies?.findDenial(this.#info, undefined);
     if (denial !== undefined) {
@@ -116,14 +132,23 @@ class TcpConnection implements Handled, AccessRecord, Swept {
       this.#finish(this.#cluster === undefined ? 'NC' : 'UH', unknownParty);
       return;
     }
-    this.#endpoint.active++;
-    this.upstreamHost = this.#endpoint.host;
-    this.#giveUp = this.#endpoint.connect((outcome) => {
+    const { usage, outliers } = this.#cluster!;
+    if (!usage.hasRoomForConnection) {
+      this.#endpoint = undefined;
+      this.#finish('UO', unknownParty);
+      return;
+    }
+    const endpoint = this.#endpoint;
+    endpoint.active++;
+    usage.connections++;
+    this.upstreamHost = endpoint.host;
+    this.#giveUp = endpoint.connect((outcome) => {
       this.#giveUp = undefined;
+      outliers?.record(endpoint, outcome.ok ? 200 : 'failed');
       if (outcome.ok) this.#join(first, outcome.connection);
       else {
         this.upstreamTransportFailureReason = outcome.reason.replace(/\s/g, '_');
-        this.#finish('UF,URX', this.#endpoint!.options.party);
+        this.#finish('UF,URX', endpoint.options.party);
       }
     });
   }
@@ -165,7 +190,10 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   }
 
   onTick(nowMs: number): void {
-    if (nowMs - this.#lastByteMs > this.#settings.idleTimeoutMs) this.destroy();
+    const { idleTimeoutMs, maxDurationMs } = this.#settings;
+    const isOld = nowMs - this.#startMs > maxDurationMs;
+    if (isOld) this.responseFlags = 'DT';
+    if (isOld || nowMs - this.#lastByteMs > idleTimeoutMs) this.destroy();
   }
 
   readonly #onEarlyClose = (): void => {
@@ -186,8 +214,8 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     const { registry } = this.#environment;
     const self = this.#environment.self();
     const service: CalledService = this.#cluster?.service ?? {
-      host: this.#settings.cluster,
-      name: this.#settings.cluster,
+      host: this.upstreamCluster,
+      name: this.upstreamCluster,
       namespace: unknownParty.namespace,
     };
     const anonymousSelf = { ...self, principal: unknownParty.principal };
@@ -218,13 +246,12 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     this.#stopSweeping();
     this.durationMs = performance.now() - this.#startMs;
     this.#series?.add(connectionLayout.closed, 1);
-    if (this.#endpoint !== undefined) this.#endpoint.active--;
+    if (this.#endpoint !== undefined) {
+      this.#endpoint.active--;
+      this.#cluster!.usage.connections--;
+    }
     for (const log of this.#environment.accessLogs) log.write(log.format(this));
     this.#onClose();
-  }
-
-  get upstreamCluster(): string {
-    return this.#settings.cluster;
   }
 
   get downstreamLocalAddress(): string {

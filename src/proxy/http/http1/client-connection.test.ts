@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import net, { type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { MemorySocket, settle } from '../../../../test/harness/memory-socket.js';
+import type { RelayEnd } from '../../tcp/relay.js';
 import type { Headers, RequestHead, ResponseHead } from '../message.js';
 import type { UpstreamEvents, UpstreamFailure, UpstreamStream } from '../streams.js';
 import { Http1ClientConnection, type ConnectionOwner } from './client-connection.js';
@@ -16,6 +17,7 @@ class Call implements UpstreamEvents {
   trailers: Headers | undefined;
   ends = 0;
   failure: UpstreamFailure | undefined;
+  upgraded: { readonly socket: Socket; readonly first: string | undefined } | undefined;
   drained = 0;
 
   constructor(request: Partial<RequestHead> = {}) {
@@ -35,6 +37,11 @@ class Call implements UpstreamEvents {
 
   onUpstreamReady(stream: UpstreamStream): void {
     this.stream = stream;
+  }
+
+  onUpgraded(head: ResponseHead, { socket, first }: RelayEnd): void {
+    this.head = head;
+    this.upgraded = { socket, first: first?.toString() };
   }
 
   onInformational({ status }: ResponseHead): void {
@@ -82,7 +89,7 @@ function open({ stale = false, socket }: { stale?: boolean; socket?: Socket } = 
       return stale;
     },
   };
-  const connection = new Http1ClientConnection(socket ?? server.socket, owner);
+  const connection = new Http1ClientConnection(socket ?? server.socket, owner, () => undefined);
   const call = async (request: Partial<RequestHead> = {}, complete = true): Promise<Call> => {
     const started = new Call(request);
     connection.begin(started);
@@ -313,7 +320,7 @@ describe('a connection that is lost', () => {
     await call();
     await receive('HTTP/1.1 204 x\r\n\r\n');
     const second = await call();
-    server.receiveEnd();
+    server.receiveReset();
     await settle();
     assert.deepEqual([counts.stale, second.failure], [1, undefined]);
   });
@@ -323,7 +330,7 @@ describe('a connection that is lost', () => {
     await call();
     await receive('HTTP/1.1 204 x\r\n\r\n');
     const second = await call();
-    server.receiveEnd();
+    server.receiveReset();
     await settle();
     assert.deepEqual([counts.stale, second.failure?.kind], [1, 'lost']);
   });
@@ -337,6 +344,43 @@ describe('a connection that is lost', () => {
     server.receiveEnd();
     await settle();
     assert.deepEqual([counts.stale, second.failure?.kind], [0, 'lost']);
+  });
+});
+
+describe('a switch of protocols', () => {
+  const switched = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nfirst';
+
+  it('that was asked for gives the connection away, with what has arrived', async () => {
+    const { call, receive, server } = open();
+    const get = await call({ upgrade: 'websocket' });
+    assert.match(server.sent, /\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n$/);
+    await receive(switched);
+    assert.equal(get.head?.status, 101);
+    assert.equal(get.upgraded?.first, 'first');
+    assert.equal(server.destroyed, false);
+  });
+
+  it('that nobody asked for is not HTTP', async () => {
+    const { call, receive, server } = open();
+    const get = await call();
+    await receive(switched);
+    assert.equal(get.failure?.kind, 'protocol');
+    assert.equal(server.destroyed, true);
+  });
+
+  it('to another protocol than the one asked for is not HTTP', async () => {
+    const { call, receive } = open();
+    const get = await call({ upgrade: 'h2c' });
+    await receive(switched);
+    assert.equal(get.failure?.kind, 'protocol');
+  });
+
+  it('that the server does not make is an answer like any other', async () => {
+    const { call, receive, server } = open();
+    const get = await call({ upgrade: 'websocket' });
+    await receive('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno');
+    assert.deepEqual(get.result, [200, 'no', 1]);
+    assert.equal(server.destroyed, false);
   });
 });
 

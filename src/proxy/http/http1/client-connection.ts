@@ -6,7 +6,15 @@ import { wasReset } from '../../net/reset-socket.js';
 import type { Headers, ResponseHead } from '../message.js';
 import type { UpstreamEvents, UpstreamFailure, UpstreamStream } from '../streams.js';
 import { BodyDecoder, type BodySink } from './body-decoder.js';
-import { formatRequestHead, formatTrailers, HttpSyntaxError, parseResponseHead, type HeadLimits } from './head.js';
+import {
+  checkLineEnds,
+  formatRequestHead,
+  formatTrailers,
+  formatUpgrade,
+  HttpSyntaxError,
+  parseResponseHead,
+  type HeadLimits,
+} from './head.js';
 
 /** Bounds of a response's head: servers of the mesh may send more than callers. */
 const responseLimits: HeadLimits = { bytes: 256 * 1024, fields: 1000 };
@@ -14,6 +22,8 @@ const responseLimits: HeadLimits = { bytes: 256 * 1024, fields: 1000 };
 const mostInformational = 16;
 /** How long before the server's own idle timeout a connection is no longer used: its FIN may be on the way. */
 const idleMarginMs = 1000;
+/** How long after the server's end its reset may come: it is the answer of its kernel to bytes that were under way. */
+const resetWithinMs = 5;
 const emptyLine = Buffer.from('\r\n\r\n');
 
 /** What keeps the connection while it is idle. */
@@ -21,7 +31,7 @@ export interface ConnectionOwner {
   /** The connection is free for the next request. */
   onFree(connection: Http1ClientConnection): void;
   onClosed(connection: Http1ClientConnection): void;
-  /** The connection died before the server said anything to a request that reused it; true where the owner sends it again. */
+  /** The connection was closed before the server saw a request that reused it; true where the owner sends it again. */
   onStale(events: UpstreamEvents): boolean;
 }
 
@@ -36,6 +46,7 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   readonly remoteAddress: string;
   readonly localAddress: string;
   readonly #socket: Socket;
+  readonly #reset: () => void;
   readonly #outbox: Outbox;
   readonly #owner: ConnectionOwner;
   readonly #decoder = new BodyDecoder(responseLimits);
@@ -45,6 +56,8 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   #requestDone = false;
   #requestChunked = false;
   #inBody = false;
+  /** Bytes of a head that is not complete that have been looked at. */
+  #headChecked = 0;
   #keepAlive = false;
   #informational = 0;
   #requests = 0;
@@ -54,9 +67,12 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   #complete: CompleteAnswer | undefined;
   /** Monotonic time after which an idle connection is not used any more. */
   usableUntilMs = Infinity;
+  #resetTimer: NodeJS.Timeout | undefined;
 
-  constructor(socket: Socket, owner: ConnectionOwner, first?: Buffer) {
+  /** @param reset ends the connection so that the server cannot take it for an orderly end */
+  constructor(socket: Socket, owner: ConnectionOwner, reset: () => void, first?: Buffer) {
     this.#socket = socket;
+    this.#reset = reset;
     this.#outbox = new Outbox(socket);
     this.#owner = owner;
     this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
@@ -81,6 +97,11 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     return this.#requests > 0;
   }
 
+  /** Requests that it has carried. */
+  get requests(): number {
+    return this.#requests;
+  }
+
   /** Sends the head of a request; body and answer follow by events. */
   begin(events: UpstreamEvents): void {
     const { request } = events;
@@ -95,7 +116,9 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
       ? 'transfer-encoding: chunked\r\n'
       : request.contentLength >= 0
         ? `content-length: ${request.contentLength}\r\n`
-        : '';
+        : request.upgrade !== undefined
+          ? formatUpgrade(request.upgrade)
+          : '';
     this.#outbox.text(formatRequestHead(request, framing));
     events.onUpstreamReady(this);
   }
@@ -158,13 +181,19 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     const end = bytes.indexOf(emptyLine);
     if (end < 0 || end > responseLimits.bytes) {
       if (bytes.length > responseLimits.bytes) throw new HttpSyntaxError(502, 'the head of the response is too long');
+      checkLineEnds(bytes, 0, this.#headChecked);
+      this.#headChecked = bytes.length;
       return 0;
     }
+    this.#headChecked = 0;
     const events = this.#events!;
     const head = parseResponseHead(bytes.toString('latin1', 0, end), events.request.method, responseLimits);
     const used = end + emptyLine.length;
     if (head.status < 200) {
-      if (head.status === 101) throw new HttpSyntaxError(502, 'the server switched protocols without being asked');
+      if (head.status === 101) {
+        this.#upgrade(head, bytes.subarray(used));
+        return bytes.length;
+      }
       if (++this.#informational > mostInformational)
         throw new HttpSyntaxError(502, 'the server sent too many interim responses');
       events.onInformational(head);
@@ -178,6 +207,19 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     if (this.#decoder.isDone) this.#completed({ events, head });
     else events.onResponseHead(head, false);
     return used;
+  }
+
+  /** Gives the connection away; it still counts as one of its owner's until it is closed. */
+  #upgrade(head: ResponseHead, rest: Buffer): void {
+    const events = this.#events!;
+    if (head.upgrade === undefined || head.upgrade !== events.request.upgrade)
+      throw new HttpSyntaxError(502, 'the server switched protocols without being asked');
+    this.#events = undefined;
+    this.#socket.pause();
+    this.#outbox.flush();
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('end', this.#onEnd);
+    events.onUpgraded(head, { socket: this.#socket, first: rest.length === 0 ? undefined : rest, reset: this.#reset });
   }
 
   onBody(chunk: Buffer): void {
@@ -215,7 +257,21 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     // Only an orderly end completes a body that is delimited by it.
     if (this.#inBody && !reset) this.#decoder.end(this);
     if (this.#complete !== undefined) this.#finish(true);
-    else if (this.#events !== undefined) this.#fail({ kind: 'lost', reset });
+    else if (this.#mayBeStale && !reset) {
+      this.#resetTimer = setTimeout(this.#afterEnd, resetWithinMs);
+      return;
+    } else if (this.#events !== undefined) this.#fail({ kind: 'lost', reset });
+    this.#socket.destroy();
+  };
+
+  /** Whether the server may have ended the connection before it saw the present request. */
+  get #mayBeStale(): boolean {
+    return this.#events !== undefined && this.#requests > 1 && !this.#answered;
+  }
+
+  /** A server that had closed before our request came answers it with a reset; one that has read it does not. */
+  readonly #afterEnd = (): void => {
+    if (this.#events !== undefined) this.#fail({ kind: 'lost', reset: wasReset(this.#socket) });
     this.#socket.destroy();
   };
 
@@ -224,17 +280,19 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   };
 
   readonly #onClose = (): void => {
+    clearTimeout(this.#resetTimer);
     if (this.#events !== undefined) this.#fail({ kind: 'lost', reset: false });
     this.#owner.onClosed(this);
   };
 
   #fail(failure: UpstreamFailure): void {
     const events = this.#events;
+    const isStale = this.#mayBeStale && failure.kind === 'lost' && failure.reset;
     this.#events = undefined;
     this.#socket.destroy();
     if (events === undefined) return;
-    // The server may have closed an idle connection at the moment when we began to use it.
-    if (failure.kind === 'lost' && this.#requests > 1 && !this.#answered && this.#owner.onStale(events)) return;
+    // The server closed an idle connection at the moment when we began to use it, and has not seen the request.
+    if (isStale && this.#owner.onStale(events)) return;
     events.onUpstreamFailure(failure);
   }
 }

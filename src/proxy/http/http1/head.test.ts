@@ -44,7 +44,7 @@ describe('the request line', () => {
     ['of HTTP/2', 'GET / HTTP/2.0', 505],
     ['of HTTP/1.2', 'GET / HTTP/1.2', 505],
     ['with a version in lower case', 'GET / http/1.1', 400],
-    ['that ends with a bare line feed', 'GET / HTTP/1.1\nX: y', 505],
+    ['that ends with a bare line feed', 'GET / HTTP/1.1\nX: y', 400],
     ['with a fragment', 'GET /a#b HTTP/1.1', 400],
     ['with a backslash', 'GET /a\\b HTTP/1.1', 400],
     ['with bytes beyond ASCII', 'GET /\xe4 HTTP/1.1', 400],

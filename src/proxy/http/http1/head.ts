@@ -34,16 +34,23 @@ interface Fields {
   host: string | undefined;
   contentLength: number;
   chunked: boolean;
+  /** Framing is said in a form that servers have read differently; callers are refused, servers are not. */
+  hasDisguisedFraming: boolean;
   close: boolean;
   keepAlive: boolean;
   expectsContinue: boolean;
   keepAliveTimeoutMs: number | undefined;
+  /** Protocol of `Upgrade`, where `Connection` names it. */
+  upgrade: string | undefined;
+  namesUpgrade: boolean;
 }
 
 // Target: visible ASCII without fragment and backslash; those two are read differently by different servers.
 const targetForm = /^[\x21-\x22\x24-\x5b\x5d-\x7e]+$/;
 const hostForm = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 const absoluteForm = /^(https?):\/\/([^/?]*)(.*)$/i;
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const badValue = /[\x00-\x08\x0a-\x1f\x7f]/;
@@ -56,6 +63,7 @@ const hopByHop = new Set([
   'te',
   'transfer-encoding',
   'upgrade',
+  'http2-settings',
   'host',
   'content-length',
 ]);
@@ -65,10 +73,40 @@ const knownNames = new Map<string, string>();
 const mostKnownNames = 2000;
 const longestKnownName = 64;
 
-/** Parses the head of a request, given as text of bytes without the empty line at its end. */
-export function parseRequestHead(text: string, limits: HeadLimits): RequestHead & ConnectionOptions {
-  const lineEnd = text.indexOf('\r\n');
-  const line = lineEnd < 0 ? text : text.slice(0, lineEnd);
+/**
+ * Looks at the beginning of a head that is not complete: whoever ends lines in other ways than by CR LF would never
+ * complete one.
+ * @param from bytes before it have been looked at
+ * @throws HttpSyntaxError
+ */
+export function checkLineEnds(bytes: Buffer, start: number, from: number): void {
+  for (let i = bytes.indexOf(lineFeed, from); i >= 0; i = bytes.indexOf(lineFeed, i + 1))
+    if (i === start || bytes[i - 1] !== carriageReturn)
+      throw new HttpSyntaxError(400, 'a line ends without carriage return');
+  // The carriage return that was last the time before has a successor now.
+  for (
+    let i = bytes.indexOf(carriageReturn, Math.max(start, from - 1));
+    i >= 0;
+    i = bytes.indexOf(carriageReturn, i + 1)
+  )
+    if (i + 1 < bytes.length && bytes[i + 1] !== lineFeed)
+      throw new HttpSyntaxError(400, 'a carriage return does not end a line');
+}
+
+/** The same for a request, which also has to begin like one: HTTP/0.9 ends after its first line. */
+export function checkRequestBeginning(bytes: Buffer, start: number, from: number): void {
+  checkLineEnds(bytes, start, from);
+  const lineEnd = bytes.indexOf('\r\n', start);
+  if (lineEnd >= 0 && from <= lineEnd + 1) parseRequestLine(bytes.toString('latin1', start, lineEnd));
+}
+
+interface RequestLine {
+  readonly method: string;
+  readonly target: string;
+  readonly version: RequestHead['version'];
+}
+
+function parseRequestLine(line: string): RequestLine {
   const methodEnd = line.indexOf(' ');
   const targetEnd = line.indexOf(' ', methodEnd + 1);
   if (methodEnd <= 0 || targetEnd < 0) throw new HttpSyntaxError(400, 'request line is malformed');
@@ -77,11 +115,22 @@ export function parseRequestHead(text: string, limits: HeadLimits): RequestHead 
   const version = versionOf(line.slice(targetEnd + 1));
   if (!token.test(method)) throw new HttpSyntaxError(400, 'method is malformed');
   if (!targetForm.test(target)) throw new HttpSyntaxError(400, 'target is malformed');
+  return { method, target, version };
+}
+
+/** Parses the head of a request, given as text of bytes without the empty line at its end. */
+export function parseRequestHead(text: string, limits: HeadLimits): RequestHead & ConnectionOptions {
+  const lineEnd = text.indexOf('\r\n');
+  const { method, target, version } = parseRequestLine(lineEnd < 0 ? text : text.slice(0, lineEnd));
   const fields = parseFields(text, lineEnd, version, limits);
+  if (fields.hasDisguisedFraming) throw new HttpSyntaxError(400, 'the length of the body is told in a disguised form');
+  if (method === 'CONNECT' && (fields.chunked || fields.contentLength >= 0))
+    throw new HttpSyntaxError(400, 'CONNECT has a body');
   const headBytes = text.length + 4;
   const framing: BodyFraming = fields.chunked ? 'chunked' : fields.contentLength > 0 ? 'length' : 'none';
   const connection: ConnectionOptions = {
-    keepAlive: version === 'HTTP/1.1' ? !fields.close : fields.keepAlive && !fields.close,
+    // What follows a CONNECT is for the other end of the tunnel; where there is no tunnel it must not become a request.
+    keepAlive: method !== 'CONNECT' && (version === 'HTTP/1.1' ? !fields.close : fields.keepAlive && !fields.close),
     expectsContinue: fields.expectsContinue && version === 'HTTP/1.1',
     keepAliveTimeoutMs: undefined,
   };
@@ -96,6 +145,8 @@ export function parseRequestHead(text: string, limits: HeadLimits): RequestHead 
     framing,
     contentLength: fields.contentLength,
     headBytes,
+    // A switch begins with a whole request (RFC 9110 section 7.8), and HTTP/1.0 knows none.
+    upgrade: framing === 'none' && version === 'HTTP/1.1' ? fields.upgrade : undefined,
     ...connection,
   };
 }
@@ -122,6 +173,7 @@ export function parseResponseHead(text: string, method: string, limits: HeadLimi
     framing,
     contentLength: fields.contentLength,
     headBytes: text.length + 4,
+    upgrade: fields.upgrade,
     keepAlive,
     expectsContinue: false,
     keepAliveTimeoutMs: fields.keepAliveTimeoutMs,
@@ -146,6 +198,10 @@ const forbiddenInTrailers = new Set([
   'cookie',
   'set-cookie',
   'max-forwards',
+  // Who called is told by this proxy alone, and in the head.
+  'x-forwarded-client-cert',
+  'x-envoy-peer-metadata',
+  'x-envoy-peer-metadata-id',
 ]);
 
 function responseFraming(status: number, method: string, fields: Fields): BodyFraming {
@@ -158,7 +214,10 @@ function responseFraming(status: number, method: string, fields: Fields): BodyFr
 
 function versionOf(text: string): RequestHead['version'] {
   if (text === 'HTTP/1.1' || text === 'HTTP/1.0') return text;
-  throw new HttpSyntaxError(/^HTTP\/\d/.test(text) ? 505 : 400, 'protocol version is not HTTP/1.1 or HTTP/1.0');
+  throw new HttpSyntaxError(
+    /^HTTP\/\d+(?:\.\d+)?$/.test(text) ? 505 : 400,
+    'protocol version is not HTTP/1.1 or HTTP/1.0',
+  );
 }
 
 function readTarget(
@@ -200,10 +259,13 @@ function parseFields(
     host: undefined,
     contentLength: -1,
     chunked: false,
+    hasDisguisedFraming: false,
     close: false,
     keepAlive: false,
     expectsContinue: false,
     keepAliveTimeoutMs: undefined,
+    upgrade: undefined,
+    namesUpgrade: false,
   };
   let count = 0;
   let transferEncoding: string | undefined;
@@ -229,10 +291,22 @@ function parseFields(
       case 'transfer-encoding':
         if (transferEncoding !== undefined) throw new HttpSyntaxError(400, 'Transfer-Encoding is there twice');
         transferEncoding = value;
+        // White space that the grammar allows here is sent by nobody but those who hope that the next server reads it otherwise.
+        if (end - colon - 1 !== value.length && (end - colon - 2 !== value.length || text[colon + 1] !== ' '))
+          fields.hasDisguisedFraming = true;
+        break;
+      case 'transfer_encoding':
+      case 'content_length':
+        // Many an application cannot tell an underscore from a hyphen.
+        fields.hasDisguisedFraming = true;
         break;
       case 'connection':
       case 'proxy-connection':
         readConnection(value, fields);
+        break;
+      case 'upgrade':
+        if (fields.upgrade !== undefined) throw new HttpSyntaxError(400, 'Upgrade is there twice');
+        fields.upgrade = value.toLowerCase();
         break;
       case 'keep-alive': {
         const timeout = /(?:^|[ ,;])timeout=(\d{1,6})/i.exec(value);
@@ -246,6 +320,7 @@ function parseFields(
     if (!dropped.has(name)) fields.headers.push(name, value);
     at = next;
   }
+  if (!fields.namesUpgrade) fields.upgrade = undefined;
   if (transferEncoding !== undefined) {
     if (fields.contentLength >= 0) throw new HttpSyntaxError(400, 'Content-Length stands beside Transfer-Encoding');
     if (version === 'HTTP/1.0') throw new HttpSyntaxError(400, 'Transfer-Encoding in HTTP/1.0');
@@ -264,6 +339,7 @@ function readConnection(value: string, fields: Fields): void {
     const name = option.trim();
     if (name === 'close') fields.close = true;
     else if (name === 'keep-alive') fields.keepAlive = true;
+    else if (name === 'upgrade') fields.namesUpgrade = true;
   }
 }
 
@@ -307,6 +383,11 @@ export function formatRequestHead(head: RequestHead, framing: string): string {
   const { headers } = head;
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]!}: ${headers[i + 1]!}\r\n`;
   return `${text}${framing}\r\n`;
+}
+
+/** Fields that ask for a switch of protocols, or grant it. */
+export function formatUpgrade(protocol: string): string {
+  return `connection: upgrade\r\nupgrade: ${protocol}\r\n`;
 }
 
 export function formatTrailers(trailers: Headers | undefined): string {

@@ -7,8 +7,10 @@ import type { Headers, RequestHead, ResponseHead } from '../message.js';
 import type { DownstreamEvents, DownstreamStream, Tunnel } from '../streams.js';
 import { BodyDecoder, type BodySink } from './body-decoder.js';
 import {
+  checkRequestBeginning,
   formatResponseHead,
   formatTrailers,
+  formatUpgrade,
   HttpSyntaxError,
   parseRequestHead,
   type ConnectionOptions,
@@ -71,10 +73,15 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   #lingering = false;
   /** Bytes that the caller had not taken at the last tick, once nothing but the rest of an answer is to be sent. */
   #leftToSend = 0;
+  /** Whether it has switched protocols and carries bytes that are not ours to read. */
+  #isTunnel = false;
   #callerEnded = false;
+  #isReadScheduled = false;
   #closed = false;
   #lastActivityMs = performance.now();
   #headStartedMs = 0;
+  /** Bytes of a head that is not complete that have been looked at. */
+  #headChecked = 0;
   #requestDoneMs = 0;
 
   readonly #reset: () => void;
@@ -112,7 +119,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   /** Whether no request is under way. */
   get isIdle(): boolean {
-    return this.#exchange === undefined && this.#held === undefined;
+    return this.#exchange === undefined && this.#held === undefined && !this.#isTunnel;
   }
 
   destroy(): void {
@@ -128,10 +135,16 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#read();
   };
 
+  readonly #readNext = (): void => {
+    this.#isReadScheduled = false;
+    this.#read();
+    if (this.#callerEnded && !this.#closed && !this.#lingering) this.#giveUpIncomplete();
+  };
+
   /** Uses held bytes as far as possible. */
   #read(): void {
     try {
-      while (this.#held !== undefined && !this.#closed && !this.#lingering) {
+      while (this.#held !== undefined && !this.#closed && !this.#lingering && !this.#isTunnel) {
         const before = this.#held;
         const used = this.#requestDone ? this.#readHead(before) : this.#decoder.feed(before, 0, this);
         if (this.#held !== before) return; // a tunnel took the rest, or the connection was reset
@@ -161,9 +174,12 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     if (end < 0 || end - start > limits.bytes) {
       if (bytes.length - start > limits.bytes) throw tooLarge(bytes, start, limits);
       if (this.#headStartedMs === 0) this.#headStartedMs = this.#lastActivityMs;
+      checkRequestBeginning(bytes, start, start + this.#headChecked);
+      this.#headChecked = bytes.length - start;
       return start;
     }
     this.#headStartedMs = 0;
+    this.#headChecked = 0;
     this.#emptyLines = 0;
     this.#headEnd = end + emptyLine.length;
     this.#begin(parseRequestHead(bytes.toString('latin1', start, end), limits));
@@ -196,13 +212,19 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   readonly #onEnd = (): void => {
     this.#callerEnded = true;
     if (this.#exchange === undefined) {
-      this.#linger();
+      if (!this.#isReadScheduled) this.#linger();
       return;
     }
-    this.#closeAfterResponse = true;
+    if (this.#held === undefined) this.#closeAfterResponse = true;
     const halfClose = this.#requestDone && performance.now() - this.#requestDoneMs < halfCloseWithinMs;
     if (!halfClose) this.#socket.destroy();
   };
+
+  /** The caller sends nothing more: what it has not completed by now it never will. */
+  #giveUpIncomplete(): void {
+    if (this.#exchange === undefined) this.#linger();
+    else if (!this.#requestDone) this.#socket.destroy();
+  }
 
   readonly #onSocketClose = (): void => {
     this.#detach();
@@ -310,17 +332,34 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     return { socket: this.#socket, first: first === undefined || first.length === 0 ? undefined : first };
   }
 
+  switchProtocols(head: ResponseHead): Tunnel {
+    this.#outbox.text(formatResponseHead(head, formatUpgrade(head.upgrade!)));
+    this.#outbox.flush();
+    const first = this.#held;
+    this.#held = undefined;
+    this.#exchange = undefined;
+    this.#isTunnel = true;
+    this.#socket.pause();
+    this.#socket.off('data', this.#onData);
+    this.#socket.off('end', this.#onEnd);
+    this.#socket.off('drain', this.#onDrain);
+    this.#stopSweeping(); // who joins it to another connection bounds its idleness
+    return { socket: this.#socket, first };
+  }
+
   #finishResponse(): void {
     this.#exchange = undefined;
     this.#head = undefined;
-    if (this.#closeAfterResponse || this.#callerEnded || !this.#requestDone) {
+    if (this.#closeAfterResponse || !this.#requestDone || (this.#callerEnded && this.#held === undefined)) {
       this.#linger();
       return;
     }
     if (this.#bodyPaused || this.#socket.isPaused()) this.#socket.resume();
     this.#bodyPaused = false;
     // A pipelined request may wait; it begins in a turn of its own, so that deep pipelines do not become deep stacks.
-    if (this.#held !== undefined) setImmediate(() => this.#read());
+    if (this.#held === undefined || this.#isReadScheduled) return;
+    this.#isReadScheduled = true;
+    setImmediate(this.#readNext);
   }
 
   /** Sends what is left and our FIN, however slowly the caller takes it, and reads on for a while only to drop it. */

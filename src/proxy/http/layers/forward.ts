@@ -1,4 +1,5 @@
 // Sends the request on: finds the cluster, chooses an endpoint, takes a connection from its pool.
+import { beginAttempt } from '../attempt.js';
 import type { Exchange } from '../exchange.js';
 import { setHeader } from '../message.js';
 import type { Layer } from '../stack.js';
@@ -7,7 +8,7 @@ const serviceTime = 'x-envoy-upstream-service-time';
 
 export const forward: Layer = {
   onRequest(exchange) {
-    const { destination, environment, settings } = exchange;
+    const { destination, environment } = exchange;
     const action = exchange.route!.action;
     const cluster = destination === undefined ? undefined : environment.findCluster(destination.cluster);
     if (cluster === undefined) {
@@ -20,23 +21,11 @@ export const forward: Layer = {
     }
     exchange.cluster = cluster;
     if (cluster.config.internalListener !== undefined) return openTunnel(exchange, cluster.config.internalListener);
-    const endpoint = cluster.pick();
-    if (endpoint === undefined) {
-      exchange.fail({ kind: 'no-endpoint' });
-      return false;
-    }
-    exchange.endpoint = endpoint;
-    endpoint.active++;
-    exchange.forwardedMs = performance.now();
-    exchange.pool = endpoint.httpPool(endpoint.options.tls === undefined ? [] : settings.upstreamProtocols);
-    exchange.pool.dispatch(exchange);
+    beginAttempt(exchange);
     return true;
   },
   onResponse(exchange, head) {
     setHeader(head.headers, serviceTime, String(Math.round(performance.now() - exchange.forwardedMs)));
-  },
-  onComplete({ endpoint }) {
-    if (endpoint !== undefined) endpoint.active--;
   },
 };
 

@@ -9,6 +9,7 @@ export const pickRoute: Layer = {
       exchange.fail({ kind: 'not-allowed', method: request.method });
       return false;
     }
+    if (request.upgrade !== undefined && !settings.upgrades.has(request.upgrade)) request.upgrade = undefined;
     const table = environment.routes();
     const host = table?.findHost(request.authority);
     const route = host?.routes.find((candidate) => candidate.matches(request));

@@ -1,4 +1,5 @@
 // Ends a request whose answer is not complete in time. As in Envoy the time begins when the request is complete.
+import { recordResult } from '../attempt.js';
 import type { Exchange } from '../exchange.js';
 import type { Layer } from '../stack.js';
 
@@ -14,5 +15,6 @@ export const timeOut: Layer = {
 };
 
 function expire(exchange: Exchange, afterMs: number): void {
+  if (exchange.isAtEndpoint && exchange.response === undefined) recordResult(exchange, 'failed');
   exchange.fail({ kind: 'timeout', afterMs });
 }
