@@ -36,6 +36,8 @@ export interface DataPlaneOptions {
 
 /** Resources of one response are few, but a large mesh's may be long. */
 const longestMessage = 64 * 1024 * 1024;
+/** Without a request for so long a caller that keeps connections has seen that they end, or has nothing to ask. */
+const quietMs = 200;
 /** How long requests of a workload that is taken away may go on. */
 const longestDrainMs = 5000;
 
@@ -73,6 +75,21 @@ export class DataPlane {
       }
     }
     for (const workload of workloads) if (!this.#proxies.has(workload.key)) this.#start(workload);
+  }
+
+  /**
+   * Waits until nothing is under way and nothing has been for a moment, for at most `longestMs`.
+   * @param refusing keys of workloads that take no new connections from now on
+   */
+  async quieten(refusing: readonly string[], longestMs: number): Promise<void> {
+    const deadlineMs = performance.now() + longestMs;
+    for (const key of refusing) this.#proxies.get(key)?.proxy.stopListening();
+    const watched = refusing.length === 0 ? [...this.#proxies.keys()] : refusing;
+    let quietSinceMs = performance.now();
+    for (let nowMs = quietSinceMs; nowMs < deadlineMs && nowMs - quietSinceMs < quietMs; nowMs = performance.now()) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (watched.some((key) => this.#proxies.get(key)?.proxy.hasWork === true)) quietSinceMs = performance.now();
+    }
   }
 
   /** Ends traffic in order: no new connections, what is under way goes on for at most `longestMs`. */

@@ -51,6 +51,7 @@ export function proxy(options: ProxyOptions = {}) {
   const logged: AccessRecord[] = [];
   const registry = new SeriesRegistry();
   const accepted: (string | undefined)[] = [];
+  const internalErrors: unknown[] = [];
   const listener = { accept: (_: unknown, first?: Buffer) => accepted.push(first?.toString()) } as unknown as Listener;
   const connector = {
     connect: ({ address }: ConnectOptions, done: (outcome: ConnectOutcome) => void) => {
@@ -110,6 +111,7 @@ export function proxy(options: ProxyOptions = {}) {
     accessLogs: [{ format: (record) => (logged.push(record), ''), write: () => undefined }],
     random: options.random ?? (() => 0),
     newRequestId: () => 'new-id',
+    onInternalError: (error) => internalErrors.push(error),
   };
   const info: ConnectionInfo = {
     localAddress: '127.0.0.1:1',
@@ -132,6 +134,7 @@ export function proxy(options: ProxyOptions = {}) {
     opening: () => pending.length,
     logged,
     registry,
+    internalErrors,
     clusters,
     /** What arrived first on connections that the inner listener took. */
     accepted,

@@ -15,7 +15,9 @@ export type Failure =
   | { readonly kind: 'try-timeout'; readonly afterMs: number }
   | { readonly kind: 'timeout'; readonly afterMs: number }
   | { readonly kind: 'stream-idle' }
-  | { readonly kind: 'not-allowed'; readonly method: string };
+  | { readonly kind: 'not-allowed'; readonly method: string }
+  /** Our own code threw. */
+  | { readonly kind: 'internal'; readonly error: unknown };
 
 /** How a failure is told. */
 export interface FailureAnswer {
@@ -87,6 +89,8 @@ export function answerFor(failure: Failure): FailureAnswer {
       return { status: 504, flags: 'SI', details: 'stream_idle_timeout', body: 'stream timeout' };
     case 'not-allowed':
       return { status: 403, flags: 'NR', details: 'upgrade_failed', body: '' };
+    case 'internal':
+      return { status: 500, flags: '-', details: 'internal_error', body: '' };
   }
 }
 
@@ -134,5 +138,7 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
       return `nothing was sent in either direction for too long`;
     case 'not-allowed':
       return `${failure.method} is not taken here; use the workload's outbound HTTP port`;
+    case 'internal':
+      return `the proxy has an error of its own, which its log tells; please report it`;
   }
 }
