@@ -5,13 +5,12 @@ import type { TcpMatch, TcpRouteRule } from '../api/virtual-service.js';
 import { hostMatches, resolveHost } from '../model/host.js';
 import type { Protocol, Service, ServicePort } from '../model/service.js';
 import type { ServiceIndex, Snapshot } from '../model/snapshot.js';
-import { matchesLabels } from '../model/workload.js';
 import { visibleServices } from '../model/visible-services.js';
 import { memoize } from '../util/memoize.js';
 import { outboundClusterName } from './names.js';
 import { provenance, type Omission } from './provenance.js';
 import { clusterFor } from './routes.js';
-import { appliesInMesh, hostsOf, type Client } from './virtual-services.js';
+import { appliesInMesh, hostsOf, type Client, whySourceIsNot } from './virtual-services.js';
 
 /** What all connections of bytes to one port of a service do. */
 export interface TcpRoute {
@@ -130,11 +129,5 @@ function whyNotFor(match: TcpMatch, client: Client, port: number): string | unde
   if (match.port !== undefined && match.port !== port) return `it is for port ${match.port}`;
   if (match.gateways !== undefined && match.gateways.length > 0 && !match.gateways.includes('mesh'))
     return `it is for the gateways ${match.gateways.join(', ')}`;
-  if (match.sourceNamespace !== undefined && match.sourceNamespace !== '' && match.sourceNamespace !== client.namespace)
-    return `it is for callers in namespace ${match.sourceNamespace}`;
-  if (match.sourceLabels !== undefined && !matchesLabels(client.labels, match.sourceLabels))
-    return `it is for callers with other labels (${Object.entries(match.sourceLabels)
-      .map((pair) => pair.join('='))
-      .join(', ')})`;
-  return undefined;
+  return whySourceIsNot(match, client);
 }

@@ -47,6 +47,14 @@ export function whyMatchIsNotFor(match: HttpMatch, client: Client, port: number)
   if (match.port !== undefined && match.port !== port) return `it is for port ${match.port}`;
   if (match.gateways !== undefined && match.gateways.length > 0)
     return match.gateways.includes('mesh') ? undefined : `it is for the gateways ${match.gateways.join(', ')}`;
+  return whySourceIsNot(match, client);
+}
+
+/** Why a match on where calls come from is not for the client. */
+export function whySourceIsNot(
+  match: Pick<HttpMatch, 'sourceNamespace' | 'sourceLabels'>,
+  client: Client,
+): string | undefined {
   if (match.sourceNamespace !== undefined && match.sourceNamespace !== '' && match.sourceNamespace !== client.namespace)
     return `it is for callers in namespace ${match.sourceNamespace}`;
   if (match.sourceLabels !== undefined && !matchesLabels(client.labels, match.sourceLabels))

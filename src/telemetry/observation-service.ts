@@ -1,6 +1,7 @@
 // The control plane's end of the observation stream: hands reports to the collector, and asks for fresh ones on demand.
-import { status, type Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
+import type { Metadata, ServerDuplexStream } from '@grpc/grpc-js';
 import { create } from '@bufbuild/protobuf';
+import { refuseUnauthenticated } from '../util/grpc.js';
 import type { Collector } from './collector.js';
 import { DirectiveSchema, type Directive, type Report } from './gen/observation_pb.js';
 
@@ -25,8 +26,7 @@ export class ObservationServer {
   readonly handle = (call: Call): void => {
     const workload = this.#options.authenticate(call.metadata);
     if (workload === undefined) {
-      // grpc-js sends the status of an error that is emitted; `destroy` would leave the caller waiting.
-      call.emit('error', { code: status.UNAUTHENTICATED, details: 'the token is not one of a workload of this mesh' });
+      refuseUnauthenticated(call, 'the token is not one of a workload of this mesh');
       return;
     }
     const state = { answered: 0n, waiting: new Set<() => void>() };

@@ -1,5 +1,5 @@
 // Bridges two libraries: a service described by protobuf-es becomes a service that grpc-js can serve or call.
-import type { ServiceDefinition, MethodDefinition } from '@grpc/grpc-js';
+import { status, type MethodDefinition, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js';
 import {
   fromBinary,
   toBinary,
@@ -27,4 +27,10 @@ export function grpcMethod<I extends DescMessage, O extends DescMessage>(
     responseSerialize: (message) => Buffer.from(toBinary(method.output, message)),
     responseDeserialize: (bytes) => fromBinary(method.output, bytes),
   };
+}
+
+/** Refuses a streaming call whose credentials prove nothing. */
+export function refuseUnauthenticated(call: Pick<ServerDuplexStream<unknown, unknown>, 'emit'>, details: string): void {
+  // grpc-js sends the status of an error that is emitted; `destroy` would leave the caller waiting.
+  call.emit('error', { code: status.UNAUTHENTICATED, details });
 }

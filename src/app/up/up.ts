@@ -207,8 +207,10 @@ export class RunningMesh {
 
   #onInstance(instance: Instance): void {
     const { uid, name, problem } = instance;
-    // Restarts change the numbers in a sentence, not what is wrong: it is told once, and again when it was right between.
-    const essence = problem?.replace(/[\d.]+ s/g, '') ?? (instance.isReady ? 'ready' : undefined);
+    // Restarts change the numbers in a sentence, and sometimes end before their last line is read, but not what is wrong: it
+    // is told once, and again when it was right between.
+    const essence =
+      problem?.replace(/[\d.]+ s|; its last line was: .*/g, '') ?? (instance.isReady ? 'ready' : undefined);
     if (essence !== undefined && essence !== this.#told.get(uid)) {
       this.#told.set(uid, essence);
       if (problem === undefined) this.#reporter.step(`${name} is ready`);

@@ -6,10 +6,19 @@ import { open, type FileHandle } from 'node:fs/promises';
 const mostWaiting = 4 * 1024 * 1024;
 /** How long lines wait for company. */
 const flushAfterMs = 100;
+/** Lines wait as bytes, in pieces of this size. As text they would outlive the collection of young objects, a few at a time. */
+const pieceBytes = 64 * 1024;
+/** Pieces that are kept to be filled again. */
+const mostSpare = 4;
 
 export class FileSink {
   readonly #path: string;
-  #waiting = '';
+  /** Pieces that are full, and the one that is being filled. */
+  #full: Buffer[] = [];
+  #piece: Buffer = Buffer.alloc(0);
+  #used = 0;
+  #waitingBytes = 0;
+  readonly #spare: Buffer[] = [];
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #file: FileHandle | undefined;
@@ -22,11 +31,15 @@ export class FileSink {
   }
 
   write(line: string): void {
-    if (this.#waiting.length + line.length > mostWaiting) {
+    if (this.#waitingBytes + line.length > mostWaiting) {
       this.#onDrop(1);
       return;
     }
-    this.#waiting += line;
+    const mostBytes = line.length * 3; // of UTF-8
+    if (this.#piece.length - this.#used < mostBytes) this.#begin(mostBytes);
+    const bytes = this.#piece.write(line, this.#used);
+    this.#used += bytes;
+    this.#waitingBytes += bytes;
     this.#timer ??= setTimeout(() => void this.flush(), flushAfterMs);
   }
 
@@ -35,9 +48,11 @@ export class FileSink {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     while (this.#writing !== undefined) await this.#writing; // who waited too may have begun the next batch
-    if (this.#waiting === '') return;
-    const batch = this.#waiting;
-    this.#waiting = '';
+    if (this.#waitingBytes === 0) return;
+    this.#begin(0);
+    const batch = this.#full;
+    this.#full = [];
+    this.#waitingBytes = 0;
     this.#writing = this.#append(batch).finally(() => (this.#writing = undefined));
     await this.#writing;
   }
@@ -48,18 +63,43 @@ export class FileSink {
     this.#file = undefined;
   }
 
-  async #append(batch: string): Promise<void> {
+  /** Puts the present piece to the full ones and takes one with room for `bytes`; none for 0. */
+  #begin(bytes: number): void {
+    if (this.#used > 0) this.#full.push(this.#piece.subarray(0, this.#used));
+    this.#used = 0;
+    if (bytes === 0) this.#piece = Buffer.alloc(0);
+    else if (bytes > pieceBytes) this.#piece = Buffer.allocUnsafeSlow(bytes);
+    else this.#piece = this.#spare.pop() ?? Buffer.allocUnsafeSlow(pieceBytes);
+  }
+
+  async #append(batch: readonly Buffer[]): Promise<void> {
+    let written = 0;
     try {
-      if (this.#path === '/dev/stdout') {
-        await new Promise<void>((resolve) => process.stdout.write(batch, () => resolve()));
-        return;
+      for (const piece of batch) {
+        await this.#appendPiece(piece);
+        written++;
       }
-      this.#file ??= await open(this.#path, 'a', 0o600);
-      await this.#file.appendFile(batch);
     } catch {
-      this.#onDrop(batch.split('\n').length - 1);
+      this.#onDrop(batch.slice(written).reduce((lines, piece) => lines + countLines(piece), 0));
       await this.#file?.close().catch(() => undefined);
       this.#file = undefined; // opened again at the next batch: the trouble may pass
     }
+    for (const { buffer } of batch)
+      if (buffer.byteLength === pieceBytes && this.#spare.length < mostSpare) this.#spare.push(Buffer.from(buffer));
   }
+
+  async #appendPiece(piece: Buffer): Promise<void> {
+    if (this.#path === '/dev/stdout') {
+      await new Promise<void>((resolve) => process.stdout.write(piece, () => resolve()));
+      return;
+    }
+    this.#file ??= await open(this.#path, 'a', 0o600);
+    await this.#file.appendFile(piece);
+  }
+}
+
+function countLines(piece: Buffer): number {
+  let lines = 0;
+  for (let at = piece.indexOf(0x0a); at >= 0; at = piece.indexOf(0x0a, at + 1)) lines++;
+  return lines;
 }

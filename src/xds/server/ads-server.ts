@@ -1,8 +1,8 @@
 // Serves configuration by delta ADS. Each stream belongs to the workload whose token it brought and sees only what was
 // compiled for that workload. A slow proxy gets the newest state when it is ready for it, never a queue.
 import type { Metadata as GrpcMetadata, ServerDuplexStream } from '@grpc/grpc-js';
-import { status } from '@grpc/grpc-js';
 import { create } from '@bufbuild/protobuf';
+import { refuseUnauthenticated } from '../../util/grpc.js';
 import { DeltaDiscoveryResponseSchema, type DeltaDiscoveryRequest, type DeltaDiscoveryResponse } from '../messages.js';
 import { findResourceType, resourceTypes, typeUrlOf, type Resources, type ResourceType } from '../resources.js';
 import { Subscription, type Delta } from './subscription.js';
@@ -40,8 +40,7 @@ export class AdsServer {
   readonly handle = (call: Call): void => {
     const workload = this.#options.authenticate(call.metadata);
     if (workload === undefined) {
-      // grpc-js sends the status of an error that is emitted; `destroy` would leave the caller waiting.
-      call.emit('error', { code: status.UNAUTHENTICATED, details: 'the token is not one of a workload of this mesh' });
+      refuseUnauthenticated(call, 'the token is not one of a workload of this mesh');
       return;
     }
     const stream = new AdsStream(call, workload, this.#options);
