@@ -127,7 +127,15 @@ export class DataPlane {
   #openAccessLog(path: string, name: string, onDrop: (lines: number) => void): (line: string) => void {
     const file = this.#options.resolveLogPath(path);
     let sink = this.#sinks.get(file);
-    if (sink === undefined) this.#sinks.set(file, (sink = new FileSink(file, onDrop)));
+    if (sink === undefined) {
+      sink = new FileSink(file, onDrop, (reason) =>
+        this.#options.log.error('cannot write the access log; its lines are dropped and counted until it works', {
+          file,
+          reason,
+        }),
+      );
+      this.#sinks.set(file, sink);
+    }
     const target = sink;
     return file === '/dev/stdout' ? (line) => target.write(`[${name}] ${line}`) : (line) => target.write(line);
   }
