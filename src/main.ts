@@ -1,5 +1,8 @@
 #!/usr/bin/env node
 // The program `lateen`: hands the command line to the commands.
-import { runCli } from './cli/cli.js';
 
+// Before anything else, in every process: Node would answer this signal by opening its inspector, and with it every key.
+process.on('SIGUSR1', () => undefined);
+
+const { runCli } = await import('./cli/cli.js');
 process.exitCode = await runCli(process.argv);

@@ -18,12 +18,14 @@ export function runProxy(send: (message: FromDataPlane) => void): (message: ToDa
       onState: (state) => send({ kind: 'state', ...state }),
       onEnded: (key) => send({ kind: 'ended', key }),
     });
-    if (message.drainMs !== undefined) {
+    const { drain } = message;
+    if (drain !== undefined) {
       const ending = dataPlane;
-      void ending
-        .drain(message.drainMs)
-        .then(() => ending.close())
-        .then(() => send({ kind: 'drained' }));
+      const drained =
+        drain.step === 'close'
+          ? ending.drain(drain.longestMs).then(() => ending.close())
+          : ending.quieten(drain.step === 'callers' ? drain.callers : [], drain.longestMs);
+      void drained.then(() => send({ kind: 'drained' }));
     } else dataPlane.setWorkloads(message.workloads);
   };
 }

@@ -54,14 +54,26 @@ export type FromControl =
       readonly plaintext: readonly string[];
     };
 
+/** A step of the end; `drained` answers it. */
+export interface DrainOrder {
+  /**
+   * `callers`: workloads that only call others take no new connections. `quiet`: all go on until nothing is under way any more, so
+   * that what was let in can still call others. `close`: nothing goes on.
+   */
+  readonly step: 'callers' | 'quiet' | 'close';
+  /** Workloads that only call others, by key. */
+  readonly callers: readonly string[];
+  readonly longestMs: number;
+}
+
 /** Everything that a data plane carries, whole, whenever it changes. */
 export interface ToDataPlane {
   readonly kind: 'workloads';
   readonly directory: string;
   readonly socketPath: string;
   readonly workloads: readonly ProxiedWorkload[];
-  /** Set at the end: finish what is under way within this time, take nothing new. */
-  readonly drainMs?: number;
+  /** Set at the end of the mesh. */
+  readonly drain?: DrainOrder;
 }
 
 export type FromDataPlane =

@@ -32,5 +32,4 @@ function serve<In, Out extends object>(
   process.on('disconnect', () => process.exit(0));
   process.on('SIGTERM', () => process.exit(0));
   process.on('SIGINT', () => undefined); // Ctrl-C is for the supervisor, which ends everything in order
-  process.on('SIGUSR1', () => undefined); // would open the inspector, and with it the keys
 }

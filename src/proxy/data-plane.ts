@@ -36,6 +36,8 @@ export interface DataPlaneOptions {
 
 /** Resources of one response are few, but a large mesh's may be long. */
 const longestMessage = 64 * 1024 * 1024;
+/** Without a request for so long a caller that keeps connections has seen that they end, or has nothing to ask. */
+const quietMs = 200;
 /** How long requests of a workload that is taken away may go on. */
 const longestDrainMs = 5000;
 
@@ -75,6 +77,21 @@ export class DataPlane {
     for (const workload of workloads) if (!this.#proxies.has(workload.key)) this.#start(workload);
   }
 
+  /**
+   * Waits until nothing is under way and nothing has been for a moment, for at most `longestMs`.
+   * @param refusing keys of workloads that take no new connections from now on
+   */
+  async quieten(refusing: readonly string[], longestMs: number): Promise<void> {
+    const deadlineMs = performance.now() + longestMs;
+    for (const key of refusing) this.#proxies.get(key)?.proxy.stopListening();
+    const watched = refusing.length === 0 ? [...this.#proxies.keys()] : refusing;
+    let quietSinceMs = performance.now();
+    for (let nowMs = quietSinceMs; nowMs < deadlineMs && nowMs - quietSinceMs < quietMs; nowMs = performance.now()) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (watched.some((key) => this.#proxies.get(key)?.proxy.hasWork === true)) quietSinceMs = performance.now();
+    }
+  }
+
   /** Ends traffic in order: no new connections, what is under way goes on for at most `longestMs`. */
   async drain(longestMs: number): Promise<void> {
     await Promise.all([...this.#proxies.values()].map(({ proxy }) => proxy.drain(longestMs)));
@@ -110,7 +127,15 @@ export class DataPlane {
   #openAccessLog(path: string, name: string, onDrop: (lines: number) => void): (line: string) => void {
     const file = this.#options.resolveLogPath(path);
     let sink = this.#sinks.get(file);
-    if (sink === undefined) this.#sinks.set(file, (sink = new FileSink(file, onDrop)));
+    if (sink === undefined) {
+      sink = new FileSink(file, onDrop, (reason) =>
+        this.#options.log.error('cannot write the access log; its lines are dropped and counted until it works', {
+          file,
+          reason,
+        }),
+      );
+      this.#sinks.set(file, sink);
+    }
     const target = sink;
     return file === '/dev/stdout' ? (line) => target.write(`[${name}] ${line}`) : (line) => target.write(line);
   }

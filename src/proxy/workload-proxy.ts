@@ -86,6 +86,7 @@ export class WorkloadProxy implements ResourceHandler {
   #self: Party;
   #ready = false;
   #closed = false;
+  #internalErrorToldMs = -Infinity;
 
   constructor(options: WorkloadProxyOptions) {
     this.#options = options;
@@ -142,6 +143,7 @@ export class WorkloadProxy implements ResourceHandler {
       registry: this.#registry,
       random,
       newRequestId: randomUUID,
+      onInternalError: (error) => this.#onInternalError(error),
       createAcceptor: (protocols) => new TlsAcceptor(this.#secrets, protocols),
       openAccessLog: (path) => options.openAccessLog(path, (lines) => droppedLines.add(0, lines)),
       openSpanSink: (collector) => this.#openSpanSink(collector),
@@ -168,6 +170,16 @@ export class WorkloadProxy implements ResourceHandler {
     if (isDeepStrictEqual(metadata, this.#metadata)) return;
     this.#metadata = metadata;
     this.#self = partyOf(metadata, this.#self.principal);
+  }
+
+  /** Takes no new connections; open ones end with their next answer. */
+  stopListening(): void {
+    for (const listener of this.#listeners.values()) listener.drain();
+  }
+
+  /** Whether anything is under way. */
+  get hasWork(): boolean {
+    return [...this.#listeners.values(), ...this.#draining].some((listener) => listener.hasWork);
   }
 
   /** Takes no new connections and ends the open ones in order; resolves when they have ended or `longestMs` have passed. */
@@ -435,6 +447,16 @@ export class WorkloadProxy implements ResourceHandler {
       this.#ready = true;
       this.#options.onState({ ready: true, problem: undefined });
     } else if (!ready) this.#ready = false;
+  }
+
+  #onInternalError(error: unknown): void {
+    const { WORKLOAD_NAME, NAMESPACE } = this.#metadata;
+    this.#registry.counter('lateen_internal_errors_total', 'workload', WORKLOAD_NAME, 'namespace', NAMESPACE).add(0, 1);
+    const nowMs = performance.now();
+    if (nowMs - this.#internalErrorToldMs < 1000) return; // callers must not be able to fill the log
+    this.#internalErrorToldMs = nowMs;
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#options.log.error('an error of the proxy itself; please report it', { workload: this.name, stack });
   }
 
   #onRefused(listener: string, kind: RefusalKind, reason: string): void {

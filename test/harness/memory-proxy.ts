@@ -51,6 +51,7 @@ export function proxy(options: ProxyOptions = {}) {
   const logged: AccessRecord[] = [];
   const registry = new SeriesRegistry();
   const accepted: (string | undefined)[] = [];
+  const internalErrors: unknown[] = [];
   const listener = { accept: (_: unknown, first?: Buffer) => accepted.push(first?.toString()) } as unknown as Listener;
   const connector = {
     connect: ({ address }: ConnectOptions, done: (outcome: ConnectOutcome) => void) => {
@@ -114,6 +115,7 @@ export function proxy(options: ProxyOptions = {}) {
     accessLogs: [{ format: (record) => (logged.push(record), ''), write: () => undefined }],
     random: options.random ?? (() => 0),
     newRequestId: () => 'new-id',
+    onInternalError: (error) => internalErrors.push(error),
   };
   const info: ConnectionInfo = {
     localAddress: '127.0.0.1:1',
@@ -137,6 +139,7 @@ export function proxy(options: ProxyOptions = {}) {
     opening: () => pending.length,
     logged,
     registry,
+    internalErrors,
     clusters,
     /** New configuration brings other policies. */
     takePolicies: (policies: HttpSettings['policies']): boolean =>

@@ -38,6 +38,8 @@ export interface MeshOptions {
   /** Folder to use instead of a new one. */
   readonly directory?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Shell commands that the mesh inherits from, such as `ulimit -n 64`. */
+  readonly shell?: string;
   /** How long `ready` may take; ten times what it takes on an idle machine. */
   readonly readyWithinMs?: number;
 }
@@ -49,9 +51,11 @@ export class TestMesh {
   #output = '';
   readonly #watchers = new Set<() => void>();
 
-  private constructor(directory: string, { args = [], env = {} }: MeshOptions) {
+  private constructor(directory: string, { args = [], env = {}, shell }: MeshOptions) {
     this.directory = directory;
-    this.process = spawn(process.execPath, [program, 'up', directory, ...args], {
+    const command = [process.execPath, program, 'up', directory, ...args];
+    const [first, ...rest] = shell === undefined ? command : ['/bin/sh', '-c', `${shell}; exec "$@"`, 'sh', ...command];
+    this.process = spawn(first!, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     });

@@ -2,7 +2,7 @@
 import type { Guard } from '../../local/guard.js';
 import { RoleProcess } from '../../local/role-process.js';
 import { withinTime } from '../../util/within-time.js';
-import type { FromDataPlane, ToDataPlane } from '../role-messages.js';
+import type { DrainOrder, FromDataPlane, ToDataPlane } from '../role-messages.js';
 import type { Instance } from './instance.js';
 import type { UpReporter } from './reporter.js';
 
@@ -34,6 +34,8 @@ export class DataRoles {
   readonly #carried = new Map<string, Instance>();
   readonly #onEnded = new Map<string, () => void>();
   #onDrained: (() => void) | undefined;
+  #giveUpDraining: (() => void) | undefined;
+  #isStopped = false;
 
   constructor(options: DataRolesOptions) {
     this.#options = options;
@@ -73,18 +75,36 @@ export class DataRoles {
 
   /** Ends all traffic in order, within `longestMs` and a little. */
   async drain(longestMs: number): Promise<void> {
-    let missing = [...this.#roles.values()].filter(({ pid }) => pid !== undefined).length;
-    if (missing === 0) return;
+    const deadlineMs = performance.now() + longestMs;
+    const callers = [...this.#carried.values()].filter((instance) => instance.isCaller).map(({ uid }) => uid);
+    for (const step of ['callers', 'quiet', 'close'] as const)
+      await this.#drainStep({ step, callers, longestMs: Math.max(0, deadlineMs - performance.now()) });
+  }
+
+  /** Tells every process the step and waits until all have done it. */
+  async #drainStep(order: DrainOrder): Promise<void> {
+    const awaited = [...this.#roles].filter(
+      ([key, { pid }]) => pid !== undefined && (order.step !== 'callers' || this.#carries(key, order.callers)),
+    );
+    let missing = awaited.length;
+    if (missing === 0 || this.#isStopped) return;
     const drained = new Promise<void>((resolve) => {
+      this.#giveUpDraining = resolve;
       this.#onDrained = () => {
         if (--missing === 0) resolve();
       };
     });
-    for (const key of this.#roles.keys()) this.#tell(key, longestMs);
-    await withinTime(drained, longestMs + 2000);
+    for (const [key] of awaited) this.#tell(key, order);
+    await withinTime(drained, order.longestMs + 2000);
+  }
+
+  #carries(key: string, uids: readonly string[]): boolean {
+    return this.#carriedBy(key).some(({ uid }) => uids.includes(uid));
   }
 
   async stop(longestMs: number): Promise<void> {
+    this.#isStopped = true;
+    this.#giveUpDraining?.();
     await Promise.all([...this.#roles.values()].map((role) => role.stop(longestMs)));
   }
 
@@ -119,14 +139,14 @@ export class DataRoles {
     role.start();
   }
 
-  #tell(key: string, drainMs?: number): void {
+  #tell(key: string, drain?: DrainOrder): void {
     const { directory, socketPath } = this.#options;
     this.#roles.get(key)?.send({
       kind: 'workloads',
       directory,
       socketPath,
       workloads: this.#carriedBy(key).map((instance) => instance.proxied()),
-      ...(drainMs === undefined ? {} : { drainMs }),
+      ...(drain === undefined ? {} : { drain }),
     });
   }
 

@@ -93,6 +93,7 @@ export class RunningMesh {
   #onSettled: (() => void) | undefined;
   #watch: MeshFileWatch | undefined;
   #isStopping = false;
+  #isStopped = false;
 
   constructor({ reporter, program, isolate }: UpOptions, directory: string, state: StateFolder, mesh: MeshFile) {
     this.#directory = directory;
@@ -157,6 +158,8 @@ export class RunningMesh {
     }
     await Promise.all([...this.#instances.values()].map((instance) => instance.stop(patient)));
     await Promise.all([this.#data.stop(patient ? 5000 : 0), this.#control.stop(patient ? 5000 : 0)]);
+    if (this.#isStopped) return; // who was patient comes after who was not
+    this.#isStopped = true;
     this.#guard.close();
     this.#ports.close();
     rmSync(this.#sockets, { recursive: true, force: true });

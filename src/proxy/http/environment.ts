@@ -54,4 +54,6 @@ export interface HttpEnvironment {
   readonly random: () => number;
   /** 36 characters, unique (x-request-id). */
   readonly newRequestId: () => string;
+  /** Our own code threw while it handled a request; the request has been ended. */
+  readonly onInternalError: (error: unknown) => void;
 }

@@ -168,6 +168,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
 
   /** Tells a failure: as an answer where none has begun, else by breaking the answer off. */
   fail(failure: Failure): void {
+    if (failure.kind === 'internal') this.environment.onInternalError(failure.error);
     if (this.#completed) return;
     const answer = answerFor(failure);
     this.responseFlags = this.retryFlag === undefined ? answer.flags : `${answer.flags},${this.retryFlag}`;
@@ -280,6 +281,10 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     this.#upstream?.resumeBody();
   }
 
+  onInternalError(error: unknown): void {
+    this.fail({ kind: 'internal', error });
+  }
+
   /** Neither side sent anything for too long. */
   onStreamIdle(): void {
     this.fail({ kind: 'stream-idle' });
@@ -353,7 +358,8 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
 
   onUpstreamFailure(failure: UpstreamFailure): void {
     this.#upstream = undefined;
-    this.failAttempt(failure);
+    if (failure.kind === 'internal') this.fail(failure); // no fault of the endpoint's, and no better elsewhere
+    else this.failAttempt(failure);
   }
 
   onUpstreamDrain(): void {
@@ -370,7 +376,13 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     this.#held = [];
     this.endMs = performance.now();
     endAttempt(this);
-    for (const layer of this.#stack.complete) layer.onComplete(this);
+    for (const layer of this.#stack.complete) {
+      try {
+        layer.onComplete(this);
+      } catch (error) {
+        this.environment.onInternalError(error); // one that cannot count or log keeps no other from cleaning up
+      }
+    }
   }
 
   #dropUpstream(): void {

@@ -51,6 +51,7 @@ const failures: readonly (readonly [Failure, number, string, string, RegExp])[] 
   ],
   [{ kind: 'timeout', afterMs: 5 }, 504, 'UT', 'response_timeout', /did not answer within 5 ms/],
   [{ kind: 'stream-idle' }, 504, 'SI', 'stream_idle_timeout', /^nothing was sent/],
+  [{ kind: 'internal', error: new Error('x') }, 500, '-', 'internal_error', /^the proxy has an error of its own/],
   [{ kind: 'not-allowed', method: 'CONNECT' }, 403, 'NR', 'upgrade_failed', /^CONNECT is not taken here/],
 ];
 

@@ -18,7 +18,9 @@ export type Failure =
   | { readonly kind: 'stream-idle' }
   | { readonly kind: 'not-allowed'; readonly method: string }
   | { readonly kind: 'bad-path' }
-  | { readonly kind: 'denied'; readonly denial: Denial };
+  | { readonly kind: 'denied'; readonly denial: Denial }
+  /** Our own code threw. */
+  | { readonly kind: 'internal'; readonly error: unknown };
 
 /** How a failure is told. */
 export interface FailureAnswer {
@@ -94,6 +96,8 @@ export function answerFor(failure: Failure): FailureAnswer {
       return { status: 400, flags: '-', details: 'path_normalization_failed', body: '' };
     case 'denied':
       return { status: 403, flags: '-', details: failure.denial.details, body: 'RBAC: access denied' };
+    case 'internal':
+      return { status: 500, flags: '-', details: 'internal_error', body: '' };
   }
 }
 
@@ -145,5 +149,7 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
       return 'the path has an escaped NUL (%00), which no application should be asked to read';
     case 'denied':
       return `${failure.denial.objects === '' ? 'a policy' : failure.denial.objects} denies it; see \`lateen get authorizationpolicies\``;
+    case 'internal':
+      return `the proxy has an error of its own, which its log tells; please report it`;
   }
 }

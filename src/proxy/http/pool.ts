@@ -189,8 +189,13 @@ export class HttpPool implements ConnectionOwner {
       else client.onUpstreamFailure({ kind: 'connect', reason: 'the connection was closed as soon as it was open' });
       return;
     }
-    client.onConnected(pooled.peer);
-    pooled.connection.begin(client);
+    try {
+      client.onConnected(pooled.peer);
+      pooled.connection.begin(client);
+    } catch (error) {
+      pooled.connection.destroy();
+      client.onUpstreamFailure({ kind: 'internal', error });
+    }
   }
 
   #open(): void {

@@ -55,7 +55,9 @@ export type UpstreamFailure =
   /** Connection lost before the response was complete; `reset` where it was not closed in order. */
   | { readonly kind: 'lost'; readonly reset: boolean }
   /** What came was not HTTP. */
-  | { readonly kind: 'protocol'; readonly reason: string };
+  | { readonly kind: 'protocol'; readonly reason: string }
+  /** Our own code threw. */
+  | { readonly kind: 'internal'; readonly error: unknown };
 
 /** Events from the server's side. */
 export interface UpstreamEvents {
@@ -81,4 +83,6 @@ export interface DownstreamEvents {
    */
   onDownstreamGone(refusedWith?: number): void;
   onDownstreamDrain(): void;
+  /** Our own code threw while it handled what the caller sent. */
+  onInternalError(error: unknown): void;
 }

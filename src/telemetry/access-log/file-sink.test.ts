@@ -66,6 +66,30 @@ describe('a log file', () => {
     assert.equal(dropped, 2);
   });
 
+  it('that cannot be written says why, once for each time that it begins', async () => {
+    const missing = join(folder, 'missing');
+    const reasons: string[] = [];
+    const sink = new FileSink(
+      join(missing, 'access.log'),
+      () => undefined,
+      (reason) => reasons.push(reason),
+    );
+    for (let i = 0; i < 3; i++) {
+      sink.write('a\n');
+      await sink.flush();
+    }
+    assert.equal(reasons.length, 1);
+    assert.match(reasons[0]!, /ENOENT/);
+    mkdirSync(missing);
+    sink.write('b\n');
+    await sink.flush();
+    await sink.close();
+    rmSync(missing, { recursive: true });
+    sink.write('c\n');
+    await sink.close();
+    assert.equal(reasons.length, 2);
+  });
+
   it('makes at most 4 MiB wait, and counts what found no room', async () => {
     const sink = sinkAt(path);
     const line = `${'x'.repeat(1024 * 1024 - 1)}\n`;

@@ -1,6 +1,7 @@
 // Writes log lines to a file or to standard output, in batches, never in the way of traffic; what cannot be written in time
 // is dropped and counted.
 import { open, type FileHandle } from 'node:fs/promises';
+import { messageOf } from '../../util/errors.js';
 
 /** Most bytes that wait to be written. */
 const mostWaiting = 4 * 1024 * 1024;
@@ -10,6 +11,7 @@ const flushAfterMs = 100;
 const pieceBytes = 64 * 1024;
 /** Pieces that are kept to be filled again. */
 const mostSpare = 4;
+const lineFeed = 0x0a;
 
 export class FileSink {
   readonly #path: string;
@@ -23,11 +25,19 @@ export class FileSink {
   #writing: Promise<void> | undefined;
   #file: FileHandle | undefined;
   readonly #onDrop: (lines: number) => void;
+  readonly #onFailure: (reason: string) => void;
+  #isFailing = false;
+  /** Whether the file ends in the middle of a line. */
+  #isTorn = false;
 
-  /** @param onDrop told how many lines were lost, because the file cannot be written or not fast enough */
-  constructor(path: string, onDrop: (lines: number) => void) {
+  /**
+   * @param onDrop told how many lines were lost, because the file cannot be written or not fast enough
+   * @param onFailure told once why the file cannot be written, and again when it could be meanwhile
+   */
+  constructor(path: string, onDrop: (lines: number) => void, onFailure: (reason: string) => void = () => undefined) {
     this.#path = path;
     this.#onDrop = onDrop;
+    this.#onFailure = onFailure;
   }
 
   write(line: string): void {
@@ -73,16 +83,19 @@ export class FileSink {
   }
 
   async #append(batch: readonly Buffer[]): Promise<void> {
-    let written = 0;
+    let tried = 0;
     try {
       for (const piece of batch) {
+        tried++;
         await this.#appendPiece(piece);
-        written++;
       }
-    } catch {
-      this.#onDrop(batch.slice(written).reduce((lines, piece) => lines + countLines(piece), 0));
+      this.#isFailing = false;
+    } catch (error) {
+      this.#onDrop(batch.slice(tried).reduce((lines, piece) => lines + countLines(piece), 0));
       await this.#file?.close().catch(() => undefined);
       this.#file = undefined; // opened again at the next batch: the trouble may pass
+      if (!this.#isFailing) this.#onFailure(messageOf(error));
+      this.#isFailing = true;
     }
     for (const { buffer } of batch)
       if (buffer.byteLength === pieceBytes && this.#spare.length < mostSpare) this.#spare.push(Buffer.from(buffer));
@@ -93,13 +106,22 @@ export class FileSink {
       await new Promise<void>((resolve) => process.stdout.write(piece, () => resolve()));
       return;
     }
-    this.#file ??= await open(this.#path, 'a', 0o600);
-    await this.#file.appendFile(piece);
+    let at = 0;
+    try {
+      this.#file ??= await open(this.#path, 'a', 0o600);
+      if (this.#isTorn) await this.#file.write('\n'); // what follows is not the rest of that line
+      this.#isTorn = false;
+      while (at < piece.length) at += (await this.#file.write(piece, at)).bytesWritten;
+    } catch (error) {
+      if (at > 0) this.#isTorn = piece[at - 1] !== lineFeed;
+      this.#onDrop(countLines(piece.subarray(at)));
+      throw error;
+    }
   }
 }
 
 function countLines(piece: Buffer): number {
   let lines = 0;
-  for (let at = piece.indexOf(0x0a); at >= 0; at = piece.indexOf(0x0a, at + 1)) lines++;
+  for (let at = piece.indexOf(lineFeed); at >= 0; at = piece.indexOf(lineFeed, at + 1)) lines++;
   return lines;
 }

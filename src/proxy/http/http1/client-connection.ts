@@ -169,8 +169,8 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
         bytes = used >= bytes.length ? undefined : bytes.subarray(used);
       }
     } catch (error) {
-      if (!(error instanceof HttpSyntaxError)) throw error;
-      this.#fail({ kind: 'protocol', reason: error.message });
+      const isTheirs = error instanceof HttpSyntaxError;
+      this.#fail(isTheirs ? { kind: 'protocol', reason: error.message } : { kind: 'internal', error });
       return;
     }
     if (this.#complete !== undefined) this.#finish(bytes === undefined);
@@ -219,7 +219,12 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     this.#outbox.flush();
     this.#socket.off('data', this.#onData);
     this.#socket.off('end', this.#onEnd);
-    events.onUpgraded(head, { socket: this.#socket, first: rest.length === 0 ? undefined : rest, reset: this.#reset });
+    const first = rest.length === 0 ? undefined : rest;
+    try {
+      events.onUpgraded(head, { socket: this.#socket, first, reset: this.#reset });
+    } catch (error) {
+      events.onUpstreamFailure({ kind: 'internal', error });
+    }
   }
 
   onBody(chunk: Buffer): void {
@@ -247,8 +252,12 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
       if (this.#socket.isPaused()) this.#socket.resume();
       this.#owner.onFree(this);
     } else this.#socket.destroy();
-    if (head === undefined) events.onResponseEnd(trailers);
-    else events.onResponseHead(head, true);
+    try {
+      if (head === undefined) events.onResponseEnd(trailers);
+      else events.onResponseHead(head, true);
+    } catch (error) {
+      events.onUpstreamFailure({ kind: 'internal', error }); // to this request, and to nobody who comes after it
+    }
   }
 
   readonly #onEnd = (): void => {

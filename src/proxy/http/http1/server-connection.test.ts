@@ -41,6 +41,10 @@ class Call implements DownstreamEvents {
     this.onEnd();
   }
 
+  onInternalError(error: unknown): void {
+    throw error;
+  }
+
   onDownstreamGone(refusedWith?: number): void {
     assert.equal(this.gone, undefined, 'told twice that the caller is gone');
     this.gone = [refusedWith];

@@ -152,8 +152,8 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
         if (used === 0) break;
       }
     } catch (error) {
-      if (!(error instanceof HttpSyntaxError)) throw error;
-      this.#refuse(error);
+      if (error instanceof HttpSyntaxError) this.#refuse(error);
+      else this.#crash(error);
       return;
     }
     if (this.#exchange !== undefined && this.#requestDone && (this.#held?.length ?? 0) > mostHeldBytes)
@@ -237,6 +237,15 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#lastActivityMs = performance.now();
     this.#exchange?.onDownstreamDrain();
   };
+
+  /** Our own code threw: the request answers for it, and the connection, of which nobody knows where it stands, goes with it. */
+  #crash(error: unknown): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) throw error;
+    this.#closeAfterResponse = true;
+    exchange.onInternalError(error);
+    if (this.#exchange === exchange) this.abort();
+  }
 
   /** Answers what is not a request, and closes: after it nobody knows where the next request begins. */
   #refuse({ status, message }: HttpSyntaxError): void {

@@ -122,6 +122,17 @@ describe('policies', () => {
     assert.equal((await forwarded({ settings, info }, claim))[0], 'GET / HTTP/1.1');
   });
 
+  it('that cannot be judged let nobody through', async () => {
+    const broken = {
+      findDenial: () => {
+        throw new Error('out of order');
+      },
+    } as unknown as typeof denyAll;
+    const through = proxy({ settings: inbound({ policies: broken }) });
+    assert.match(await through.send(get()), /^HTTP\/1\.1 500 /);
+    assert.equal(through.servers.length, 0);
+  });
+
   it('that change hold for the next request of an open connection, which stays open', async () => {
     const through = proxy({ settings: inbound({ policies: undefined }) });
     const allowed = async () => {
