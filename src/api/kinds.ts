@@ -1,4 +1,5 @@
 // The register of kinds: which objects are taken, under which versions, and which are known but refused.
+import { authorizationPolicySpec, type AuthorizationPolicySpec } from './authorization-policy.js';
 import { destinationRuleSpec, type DestinationRuleSpec } from './destination-rule.js';
 import type { MeshObject } from './object.js';
 import { peerAuthenticationSpec, type PeerAuthenticationSpec } from './peer-authentication.js';
@@ -17,12 +18,15 @@ export interface Kind {
   /** Names that `lateen get` takes, lower-case: plural first, then singular and short forms. */
   readonly names: readonly string[];
   readonly spec: z.ZodType;
+  /** Annotations with an effect in Istio that is not supported here, and what they would do; `false` for a value is taken. */
+  readonly refusedAnnotations?: Readonly<Record<string, string>>;
   readonly purpose: string;
 }
 
 export type VirtualService = MeshObject<VirtualServiceSpec>;
 export type DestinationRule = MeshObject<DestinationRuleSpec>;
 export type PeerAuthentication = MeshObject<PeerAuthenticationSpec>;
+export type AuthorizationPolicy = MeshObject<AuthorizationPolicySpec>;
 export type ServiceObject = MeshObject<ServiceSpec>;
 export type ServiceEntry = MeshObject<ServiceEntrySpec>;
 export type WorkloadEntry = MeshObject<WorkloadEntrySpec>;
@@ -51,6 +55,15 @@ export const kinds: readonly Kind[] = [
     names: ['peerauthentications', 'peerauthentication', 'pa'],
     spec: peerAuthenticationSpec,
     purpose: 'where mTLS is demanded',
+  },
+  {
+    kind: 'AuthorizationPolicy',
+    group: 'security.istio.io',
+    versions: ['v1', 'v1beta1'],
+    names: ['authorizationpolicies', 'authorizationpolicy', 'ap'],
+    spec: authorizationPolicySpec,
+    refusedAnnotations: { 'istio.io/dry-run': 'policies that only report what they would do' },
+    purpose: 'who may call whom, and how',
   },
   {
     kind: 'Service',
@@ -82,7 +95,7 @@ export const kinds: readonly Kind[] = [
 /** Kinds that belong to a mesh and are refused: a user who brings one is told so by name. */
 export const refusedKinds: Readonly<Record<string, readonly string[]>> = {
   'networking.istio.io': ['Gateway', 'Sidecar', 'WorkloadGroup', 'ProxyConfig', 'EnvoyFilter'],
-  'security.istio.io': ['AuthorizationPolicy', 'RequestAuthentication'],
+  'security.istio.io': ['RequestAuthentication'],
   'telemetry.istio.io': ['Telemetry'],
   'extensions.istio.io': ['WasmPlugin', 'TrafficExtension'],
   'gateway.networking.k8s.io': [

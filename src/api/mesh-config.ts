@@ -33,6 +33,15 @@ export const meshConfigSchema = record({
     z.string().default(''),
     "Envoy's command operators for one line; with JSON an object of them, written as JSON. Empty: Istio's default format.",
   ),
+  pathNormalization: describe(
+    record({
+      normalization: describe(
+        z.enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES']).default('DEFAULT'),
+        'NONE: paths stay as they come; BASE (default): dots, backslashes and escapes of unreserved characters are resolved (RFC 3986); MERGE_SLASHES: also `//` becomes `/`; DECODE_AND_MERGE_SLASHES: also `%2F` and `%5C` become `/`.',
+      ),
+    }).default({ normalization: 'DEFAULT' }),
+    'Which form paths get before routes, policies and applications see them.',
+  ),
   enableTracing: describe(z.boolean().default(true), 'Whether `defaultConfig.tracing` is in force. Default true.'),
   defaultConfig: describe(
     record({
@@ -49,7 +58,6 @@ export const meshConfigSchema = record({
   ),
   outboundTrafficPolicy: refused('What happens to requests for hosts outside the mesh.'),
   enableAutoMtls: refused('mTLS is always automatic.', 'leave it out: it is always on'),
-  pathNormalization: refused('How paths are normalised; always BASE.'),
   protocolDetectionTimeout: refused('How long to wait for the first bytes of a connection.'),
   defaultHttpRetryPolicy: describe(
     retryPolicy.optional(),

@@ -30,6 +30,7 @@ meshConfig:
   accessLogFile: log/access.log
   accessLogEncoding: JSON
   accessLogFormat: '{"path": "%REQ(:PATH)%", "code": "%RESPONSE_CODE%"}'
+  pathNormalization: {normalization: MERGE_SLASHES}
   enableTracing: true
   defaultConfig:
     tracing:
@@ -94,6 +95,7 @@ describe('mesh.yaml', () => {
         accessLogFile: '',
         accessLogEncoding: 'TEXT',
         accessLogFormat: '',
+        pathNormalization: { normalization: 'DEFAULT' },
         enableTracing: true,
         connectTimeout: '10s',
       },

@@ -85,6 +85,7 @@ function validateObject(file: string, document: YamlDocument): DocumentResult {
       message: unknownKeyMessage(key, ['metadata', 'spec']),
     })),
   ];
+  if (metadata.success) issues.push(...refusedAnnotations(kind, metadata.data.annotations ?? {}));
   const spec = kind.spec.safeParse(value['spec'] ?? {}, { reportInput: false });
   if (!spec.success) issues.push(...locate(spec.error.issues, ['spec'], kind.spec));
   if (issues.length > 0 || !spec.success || !metadata.success) {
@@ -232,6 +233,21 @@ function article(type: string): string {
 function unknownKeyMessage(key: string, known: readonly string[]): string {
   const guess = closestWord(key, known);
   return `is not a known field${guess === undefined ? '' : `; did you mean ${guess}?`}`;
+}
+
+/** Annotations that would change what the object does, were they supported. */
+function refusedAnnotations(kind: Kind, annotations: Readonly<Record<string, string>>): LocatedIssue[] {
+  return Object.entries(kind.refusedAnnotations ?? {}).flatMap(([name, effect]): LocatedIssue[] => {
+    const value = annotations[name];
+    if (value === undefined || /^(0|f|F|false|FALSE|False)$/.test(value)) return [];
+    return [
+      {
+        path: ['metadata', 'annotations', name],
+        code: 'LAT0002',
+        message: `is not supported yet (${effect}); remove the annotation or the object`,
+      },
+    ];
+  });
 }
 
 function unknownTopLevel(value: Record<string, unknown>): string[] {

@@ -13,6 +13,7 @@ import { endpointsOf, type Snapshot } from '../model/snapshot.js';
 import { visibleServices } from '../model/visible-services.js';
 import { matchesLabels, type Workload } from '../model/workload.js';
 import { memoize } from '../util/memoize.js';
+import { findPolicyProblems } from './authorization-findings.js';
 import { effectiveDestinationRule } from './destination-rules.js';
 import { findEntryProblems } from './entry-findings.js';
 import { finding, formatLabels } from './finding.js';
@@ -34,6 +35,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findIdleParts(snapshot),
   ...findUnreadProtocols(snapshot),
   ...findServiceConflicts(snapshot),
+  ...findPolicyProblems(snapshot),
   ...findCollectorProblems(snapshot),
   ...findEntryProblems(snapshot),
 ]);

@@ -46,17 +46,21 @@ async function compileGolden(input: string): Promise<string> {
 /** JSON with everything on one line that fits on one. */
 function format(value: JsonValue, indent = ''): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  const [open, close] = Array.isArray(value) ? ['[', ']'] : ['{', '}'];
-  const partsAt = (inner: string) =>
-    Array.isArray(value)
-      ? value.map((item) => format(item, inner))
-      : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${format(item, inner)}`);
-  const line = `${open} ${partsAt(indent).join(', ')} ${close}`;
-  if (line.length + indent.length <= 120 && !line.includes('\n')) return line.length === 4 ? `${open}${close}` : line;
+  const line = formatLine(value);
+  if (line.length + indent.length <= 120) return line;
   const inner = `${indent}  `;
-  return `${open}\n${partsAt(inner)
-    .map((item) => inner + item)
-    .join(',\n')}\n${indent}${close}`;
+  const parts = Array.isArray(value)
+    ? value.map((item) => format(item, inner))
+    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${format(item, inner)}`);
+  const [open, close] = Array.isArray(value) ? ['[', ']'] : ['{', '}'];
+  return `${open}\n${parts.map((part) => inner + part).join(',\n')}\n${indent}${close}`;
+}
+
+function formatLine(value: JsonValue): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return value.length === 0 ? '[]' : `[ ${value.map(formatLine).join(', ')} ]`;
+  const parts = Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${formatLine(item)}`);
+  return parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`;
 }
 
 function toExpression(pattern: string): RegExp {

@@ -5,12 +5,14 @@ import {
   HeaderMutationSchema,
   HeaderValueOption_HeaderAppendAction,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManager_ServerHeaderTransformation,
   HttpConnectionManagerSchema,
   RouterSchema,
   TypedStructSchema,
 } from '../xds/messages.js';
 import { compileAccessLogs } from './access-logs.js';
+import type { PolicyFilters } from './authorization-policies.js';
 import { durationOf, fromAds, typed } from './messages.js';
 import { inboundRetries } from './retries.js';
 import { routeFilters } from './route-filters.js';
@@ -50,7 +52,7 @@ function common(meshConfig: MeshConfig, statPrefix: string, traced: TracedWorklo
   return {
     statPrefix,
     accessLog: compileAccessLogs(meshConfig),
-    normalizePath: true,
+    ...pathForm(meshConfig.pathNormalization.normalization),
     generateRequestId: true,
     preserveExternalRequestId: true,
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
@@ -63,6 +65,26 @@ function common(meshConfig: MeshConfig, statPrefix: string, traced: TracedWorklo
     useRemoteAddress: false,
     ...(tracing === undefined ? {} : { tracing }),
   };
+}
+
+/** Istio's path modes in Envoy's terms. */
+function pathForm(mode: MeshConfig['pathNormalization']['normalization']): ManagerInit {
+  const keep = { pathWithEscapedSlashesAction: EscapedSlashes.KEEP_UNCHANGED };
+  switch (mode) {
+    case 'NONE':
+      return { normalizePath: false, ...keep };
+    case 'DEFAULT':
+    case 'BASE':
+      return { normalizePath: true, ...keep };
+    case 'MERGE_SLASHES':
+      return { normalizePath: true, mergeSlashes: true, ...keep };
+    case 'DECODE_AND_MERGE_SLASHES':
+      return {
+        normalizePath: true,
+        mergeSlashes: true,
+        pathWithEscapedSlashesAction: EscapedSlashes.UNESCAPE_AND_FORWARD,
+      };
+  }
 }
 
 export interface OutboundHttp {
@@ -118,10 +140,12 @@ export interface InboundHttp {
   readonly cluster: string;
   /** Whose spans are made; undefined: nobody's. */
   readonly traced: TracedWorkload | undefined;
+  /** Filters by which policies are kept. */
+  readonly policies: PolicyFilters['http'];
 }
 
 /** HTTP from the mesh to the workload: everything to its application, and the caller named in x-forwarded-client-cert. */
-export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster, traced }: InboundHttp) {
+export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster, traced, policies }: InboundHttp) {
   return filter({
     ...common(meshConfig, `inbound_${port}`, traced),
     routeSpecifier: {
@@ -151,7 +175,7 @@ export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster,
         ],
       },
     },
-    httpFilters: [...routeFilters, router],
+    httpFilters: [...policies, ...routeFilters, router],
     upgradeConfigs: [websocket],
     // Set, not appended: what stood there before came from further away than the certificate vouches for.
     forwardClientCertDetails: ForwardClientCert.SANITIZE_SET,

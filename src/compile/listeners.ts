@@ -15,6 +15,7 @@ import {
   type Listener,
 } from '../xds/messages.js';
 import { compileAccessLogs } from './access-logs.js';
+import { compilePolicyFilters } from './authorization-policies.js';
 import { inboundHttpFilter, outboundHttpFilter, type OutboundHttp } from './http-connection-manager.js';
 import { durationOf, socketAddress, typed } from './messages.js';
 import { connectListenerName, httpProxyRoutes, inboundClusterName, listenerName, serviceRoutesName } from './names.js';
@@ -111,7 +112,7 @@ function serviceListener(
   return {
     trafficDirection: TrafficDirection.OUTBOUND,
     ...inspection(port.protocol === 'detect' ? [httpInspector] : [], serverFirstTimeout),
-    filterChains: byProtocol(port.protocol, requests, bytes, { http: plainHttp, bytes: [] }).map((chain) =>
+    filterChains: byProtocol(port.protocol, [requests], [bytes], { http: plainHttp, bytes: [] }).map((chain) =>
       route.metadata !== undefined && chain.filters?.[0] === bytes ? { ...chain, metadata: route.metadata } : chain,
     ),
   };
@@ -126,24 +127,23 @@ export function compileInboundListener(
 ): Listener {
   const { mode, source, path } = effectiveMode(snapshot, workload, place.port);
   const cluster = inboundClusterName(place.port);
+  const policies = compilePolicyFilters(snapshot, workload, place);
   const requests = inboundHttpFilter(snapshot.meshConfig, {
     host: workload.serviceHost,
     port: place.port,
     cluster,
     traced: tracedWorkload(snapshot.meshConfig, workload),
+    policies: policies.http,
   });
   const service = snapshot.services.byHost.get(workload.serviceHost);
   const pool = service && inboundPolicy(snapshot, service, place.port).connectionPool;
-  const bytes = tcpFilter(
-    snapshot.meshConfig,
-    { destinations: [{ name: cluster, weight: 1 }], statPrefix: cluster },
-    pool?.tcp,
-  );
+  const toApplication = { destinations: [{ name: cluster, weight: 1 }], statPrefix: cluster };
+  const bytes = [...policies.network, tcpFilter(snapshot.meshConfig, toApplication, pool?.tcp)];
   const chains: ChainInit[] = [];
   if (mode !== 'DISABLE') {
     // Beside plaintext only handshakes of the mesh are ended here: the application may have a TLS of its own.
     const names = { http: meshAlpn.http, bytes: mode === 'PERMISSIVE' ? meshAlpn.tcp : [] };
-    for (const chain of byProtocol(protocol, requests, bytes, names))
+    for (const chain of byProtocol(protocol, [requests], bytes, names))
       chains.push({
         ...chain,
         filterChainMatch: { ...chain.filterChainMatch, transportProtocol: 'tls' },
@@ -151,9 +151,9 @@ export function compileInboundListener(
       });
   }
   if (mode !== 'STRICT') {
-    for (const chain of byProtocol(protocol, requests, bytes, { http: plainHttp, bytes: [] }))
+    for (const chain of byProtocol(protocol, [requests], bytes, { http: plainHttp, bytes: [] }))
       chains.push({ ...chain, filterChainMatch: { ...chain.filterChainMatch, transportProtocol: 'raw_buffer' } });
-    if (protocol !== 'http') chains.push({ filterChainMatch: { transportProtocol: 'tls' }, filters: [bytes] });
+    if (protocol !== 'http') chains.push({ filterChainMatch: { transportProtocol: 'tls' }, filters: bytes });
   }
   return create(ListenerSchema, {
     name: listenerName(place.inbound.address, place.inbound.port),
@@ -176,14 +176,14 @@ interface ProtocolNames {
 }
 
 /** The chain of a declared protocol, or the two between which the handshake or the first bytes decide. */
-function byProtocol(protocol: Protocol, requests: Filter, bytes: Filter, names: ProtocolNames): ChainInit[] {
+function byProtocol(protocol: Protocol, requests: Filter[], bytes: Filter[], names: ProtocolNames): ChainInit[] {
   if (protocol === 'detect')
     return [
-      { filterChainMatch: { applicationProtocols: [...names.http] }, filters: [requests] },
-      { filterChainMatch: { applicationProtocols: [...names.bytes] }, filters: [bytes] },
+      { filterChainMatch: { applicationProtocols: [...names.http] }, filters: requests },
+      { filterChainMatch: { applicationProtocols: [...names.bytes] }, filters: bytes },
     ];
   const applicationProtocols = names.bytes.length === 0 ? [] : [...names.http, ...names.bytes];
-  return [{ filterChainMatch: { applicationProtocols }, filters: [protocol === 'http' ? requests : bytes] }];
+  return [{ filterChainMatch: { applicationProtocols }, filters: protocol === 'http' ? requests : bytes }];
 }
 
 type Filter = NonNullable<ChainInit['filters']>[number];

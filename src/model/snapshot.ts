@@ -1,5 +1,6 @@
 // One state of everything that configuration is compiled from: a frozen value, shared freely, never changed.
 import type {
+  AuthorizationPolicy,
   DestinationRule,
   PeerAuthentication,
   ServiceEntry,
@@ -39,6 +40,7 @@ export interface Snapshot {
   readonly virtualServices: readonly VirtualService[];
   readonly destinationRules: readonly DestinationRule[];
   readonly peerAuthentications: readonly PeerAuthentication[];
+  readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly serviceObjects: readonly ServiceObject[];
   readonly serviceEntries: readonly ServiceEntry[];
   readonly workloadEntries: readonly WorkloadEntry[];
@@ -82,6 +84,7 @@ export function createSnapshot(parts: SnapshotParts, previous?: Snapshot): Snaps
     virtualServices: ofKind<VirtualService>('VirtualService', previous?.virtualServices),
     destinationRules: ofKind<DestinationRule>('DestinationRule', previous?.destinationRules),
     peerAuthentications: ofKind<PeerAuthentication>('PeerAuthentication', previous?.peerAuthentications),
+    authorizationPolicies: ofKind<AuthorizationPolicy>('AuthorizationPolicy', previous?.authorizationPolicies),
     serviceObjects,
     serviceEntries,
     workloadEntries,

@@ -55,6 +55,7 @@ const help: ReadonlyMap<string, string> = new Map(
     lateen_spans_dropped_total: 'Spans that the collector did not take, or not fast enough.',
     lateen_spans_sent_total: 'Spans that the collector took.',
     lateen_telemetry_series_dropped_total: 'Series that found no room in a proxy.',
+    lateen_authorization_denied_total: 'Requests and connections that an AuthorizationPolicy denied, by policy.',
     lateen_connections_refused_total: 'Connections that a proxy turned away, by reason.',
   }),
 );

@@ -33,6 +33,7 @@ export {
   DecoratorSchema,
   type DirectResponseAction,
   type HeaderMatcher,
+  HeaderMatcherSchema,
   type QueryParameterMatcher,
   type RedirectAction,
   RedirectAction_RedirectResponseCode,
@@ -48,6 +49,32 @@ export {
   VirtualHostSchema,
   type WeightedCluster_ClusterWeight,
 } from './gen/envoy/config/route/v3/route_components_pb.js';
+export {
+  type RBAC as RbacRules,
+  RBAC_Action,
+  RBACSchema as RbacRulesSchema,
+} from './gen/envoy/config/rbac/v3/rbac_pb.js';
+export {
+  type Permission,
+  PermissionSchema,
+  type Policy as RbacPolicy,
+  PolicySchema as RbacPolicySchema,
+  type Principal,
+  type Principal_Authenticated,
+  PrincipalSchema,
+} from './gen/envoy/config/rbac/v3/rbac_pb.js';
+export { type CidrRange } from './gen/envoy/config/core/v3/address_pb.js';
+export {
+  type RBAC as HttpRbac,
+  RBACSchema as HttpRbacSchema,
+} from './gen/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
+export {
+  type RBAC as NetworkRbac,
+  RBAC_EnforcementType,
+  RBACSchema as NetworkRbacSchema,
+} from './gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.js';
+export { UriTemplateMatchConfigSchema } from './gen/envoy/extensions/path/match/uri_template/v3/uri_template_match_pb.js';
+export { type PathMatcher } from './gen/envoy/type/matcher/v3/path_pb.js';
 export { ZipkinConfig_CollectorEndpointVersion, ZipkinConfigSchema } from './gen/envoy/config/trace/v3/zipkin_pb.js';
 export { CorsSchema, type CorsPolicy, CorsPolicySchema } from './gen/envoy/extensions/filters/http/cors/v3/cors_pb.js';
 export { type HTTPFault, HTTPFaultSchema } from './gen/envoy/extensions/filters/http/fault/v3/fault_pb.js';
@@ -57,6 +84,7 @@ export { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_
 export {
   type HttpConnectionManager,
   HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
   type HttpConnectionManager_Tracing,
   HttpConnectionManager_TracingSchema,
@@ -98,5 +126,5 @@ export {
   FractionalPercent_DenominatorType,
   FractionalPercentSchema,
 } from './gen/envoy/type/v3/percent_pb.js';
-export { type StringMatcher } from './gen/envoy/type/matcher/v3/string_pb.js';
+export { type StringMatcher, StringMatcherSchema } from './gen/envoy/type/matcher/v3/string_pb.js';
 export { TypedStructSchema } from './gen/xds/type/v3/typed_struct_pb.js';

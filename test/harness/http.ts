@@ -122,12 +122,15 @@ export class SteadyLoad {
   constructor(
     perSecond: number,
     next: (i: number) => RequestOptions,
-    outcomeOf: (answer: Answer) => string = ({ status }) => String(status),
+    outcomeOf: (answer: Answer, i: number) => string = ({ status }) => String(status),
   ) {
     const started = performance.now();
     this.#timer = setInterval(() => {
       this.#due = Math.floor(((performance.now() - started) / 1000) * perSecond);
-      for (; this.#sent < this.#due; this.#sent++) this.#send({ ...next(this.#sent), agent: this.#agent }, outcomeOf);
+      for (; this.#sent < this.#due; this.#sent++) {
+        const i = this.#sent;
+        this.#send({ ...next(i), agent: this.#agent }, (answer) => outcomeOf(answer, i));
+      }
     }, 5);
   }
 

@@ -93,8 +93,12 @@ export function proxy(options: ProxyOptions = {}) {
     limits: { bytes: 8192, fields: 50, headTimeoutMs: 1e6, idleTimeoutMs: 1e6, streamIdleTimeoutMs: 1e6 },
     authority: undefined,
     normalizePath: false,
+    mergeSlashes: false,
+    unescapeSlashes: false,
     setClientCert: false,
     takesConnect: false,
+    policies: undefined,
+    connectionPolicies: undefined,
     upgrades: new Set(),
     upstreamProtocols: [],
     injectsFaults: true,
@@ -124,7 +128,8 @@ export function proxy(options: ProxyOptions = {}) {
     reset: () => caller.destroy(),
     ...options.info,
   };
-  new HttpFilter(settings, environment).handle(caller.socket, undefined, info, () => undefined);
+  const filter = new HttpFilter(settings, environment);
+  filter.handle(caller.socket, undefined, info, () => undefined);
   return {
     caller,
     servers,
@@ -136,6 +141,9 @@ export function proxy(options: ProxyOptions = {}) {
     registry,
     internalErrors,
     clusters,
+    /** New configuration brings other policies. */
+    takePolicies: (policies: HttpSettings['policies']): boolean =>
+      filter.takePolicies(new HttpFilter({ ...settings, policies }, environment)),
     /** What arrived first on connections that the inner listener took. */
     accepted,
     /** What the caller gets for what it sends, while nobody else does anything. */

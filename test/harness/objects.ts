@@ -1,6 +1,7 @@
 // Objects for unit tests, written as users write them: the YAML of a spec, and what validation makes of it.
 import assert from 'node:assert/strict';
 import type {
+  AuthorizationPolicy,
   DestinationRule,
   PeerAuthentication,
   ServiceEntry,
@@ -16,6 +17,7 @@ interface Objects {
   VirtualService: VirtualService;
   DestinationRule: DestinationRule;
   PeerAuthentication: PeerAuthentication;
+  AuthorizationPolicy: AuthorizationPolicy;
   ServiceEntry: ServiceEntry;
   WorkloadEntry: WorkloadEntry;
 }

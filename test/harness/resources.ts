@@ -9,6 +9,8 @@ import {
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  HttpRbacSchema,
+  NetworkRbacSchema,
   PreviousHostsPredicateSchema,
   PreviousPrioritiesConfigSchema,
   HttpProtocolOptionsSchema,
@@ -18,6 +20,7 @@ import {
   TlsInspectorSchema,
   TypedStructSchema,
   UpstreamTlsContextSchema,
+  UriTemplateMatchConfigSchema,
   ZipkinConfigSchema,
 } from '../../src/xds/messages.js';
 import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
@@ -34,6 +37,8 @@ export const typeRegistry = createRegistry(
   HeaderMutationSchema,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
+  HttpRbacSchema,
+  NetworkRbacSchema,
   HttpProtocolOptionsSchema,
   RawBufferSchema,
   RouterSchema,
@@ -41,6 +46,7 @@ export const typeRegistry = createRegistry(
   TlsInspectorSchema,
   TypedStructSchema,
   UpstreamTlsContextSchema,
+  UriTemplateMatchConfigSchema,
   ZipkinConfigSchema,
 );
 

@@ -5,6 +5,7 @@ import { contentHash } from '../../util/hash.js';
 import { compileJsonFormat, compileTextFormat, type Formatter } from '../../telemetry/access-log/format.js';
 import { HttpFilter } from '../http/http-filter.js';
 import type { AccessLogTarget, HttpEnvironment, HttpSettings } from '../http/environment.js';
+import type { Policies } from '../authorization/policies.js';
 import { UnsupportedConfig } from '../http/matchers.js';
 import { RouteTable } from '../http/route-table.js';
 import type { FilterChain, FilterChainMatch, NetworkFilter } from '../listener/filter-chain.js';
@@ -19,6 +20,7 @@ import {
   HTTPFaultSchema,
   HeaderMutationSchema,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
+  HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManagerSchema,
   HttpInspectorSchema,
   RouterSchema,
@@ -35,6 +37,7 @@ import {
 import { readFault } from './route-filters.js';
 import { durationMs, timeLimitMs } from './duration.js';
 import { readTracing, type OpenSpanSink } from './tracing-config.js';
+import { isHttpPolicy, readHttpPolicies, readNetworkPolicies, withoutPolicies } from './policy-config.js';
 
 /** What the running parts of a listener need. */
 export interface ListenerFactory
@@ -96,16 +99,16 @@ function readChain(
   factory: ListenerFactory,
   references: ListenerReferences,
 ): FilterChain {
-  const [filter, second] = chain.filters;
-  if (filter === undefined || second !== undefined)
-    throw new UnsupportedConfig(`filter chain ${chain.name} does not have exactly one filter`);
+  const filter = chain.filters.at(-1);
+  if (filter === undefined) throw new UnsupportedConfig(`filter chain ${chain.name} has no filter`);
   const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
   if (config === undefined) throw new UnsupportedConfig(`filter ${filter.name} has no typed configuration`);
+  const policies = readNetworkPolicies(chain.filters.slice(0, -1));
   return {
-    key: contentHash(toBinary(FilterChainSchema, chain)),
+    key: contentHash(toBinary(FilterChainSchema, withoutPolicies(chain))),
     match: readMatch(chain.filterChainMatch),
     tls: readDownstreamTls(chain, factory),
-    filter: readFilter(filter.name, config, direction, factory, references),
+    filter: readFilter(filter.name, config, policies, direction, factory, references),
   };
 }
 
@@ -135,6 +138,7 @@ function readDownstreamTls(chain: FilterChainMessage, factory: ListenerFactory):
 function readFilter(
   name: string,
   config: Any,
+  policies: Policies | undefined,
   direction: HttpSettings['direction'],
   factory: ListenerFactory,
   { routeNames, clusters }: ListenerReferences,
@@ -150,6 +154,7 @@ function readFilter(
         destinations,
         idleTimeoutMs: timeLimitMs(tcp.idleTimeout, 3_600_000),
         maxDurationMs: durationMs(tcp.maxDownstreamConnectionDuration) ?? Infinity,
+        policies,
       },
       environment,
     );
@@ -162,7 +167,10 @@ function readFilter(
     routes,
     accessLogs: readAccessLogs(manager.accessLog, factory),
   };
-  return new HttpFilter(readSettings(manager, direction, factory, fixed), environment);
+  return new HttpFilter(
+    { ...readSettings(manager, direction, factory, fixed), connectionPolicies: policies },
+    environment,
+  );
 }
 
 function readTcpDestinations({ clusterSpecifier }: TcpProxy): TcpDestination[] {
@@ -201,7 +209,7 @@ function readSettings(
   direction: HttpSettings['direction'],
   factory: ListenerFactory,
   routes: RouteTable | undefined,
-): HttpSettings {
+): Omit<HttpSettings, 'connectionPolicies'> {
   const unsupportedUpgrade = manager.upgradeConfigs.find(
     ({ upgradeType, filters }) => !/^(connect|websocket)$/i.test(upgradeType) || filters.length > 0,
   );
@@ -218,6 +226,8 @@ function readSettings(
     },
     authority: readAuthority(manager),
     normalizePath: manager.normalizePath === true,
+    mergeSlashes: manager.mergeSlashes,
+    unescapeSlashes: readsEscapedSlashes(manager),
     setClientCert: manager.forwardClientCertDetails === ForwardClientCert.SANITIZE_SET,
     upgrades: new Set(
       manager.upgradeConfigs
@@ -226,11 +236,19 @@ function readSettings(
         .filter((type) => type !== 'connect'),
     ),
     takesConnect: manager.upgradeConfigs.some(({ upgradeType }) => /^connect$/i.test(upgradeType)),
+    policies: readHttpPolicies(manager.httpFilters),
     upstreamProtocols: readUpstreamProtocols(manager),
     injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,
     hasCors: hasFilter(manager, CorsSchema) && routes?.usesCors !== false,
     tracing: readTracing(manager.tracing, factory.openSpanSink),
   };
+}
+
+/** Whether `%2F` and `%5C` in paths are slashes; by default they stay what they are. */
+function readsEscapedSlashes({ pathWithEscapedSlashesAction: action }: HttpConnectionManager): boolean {
+  if (action === EscapedSlashes.REJECT_REQUEST || action === EscapedSlashes.UNESCAPE_AND_REDIRECT)
+    throw new UnsupportedConfig(`escaped slashes in paths can be kept or decoded only, not ${EscapedSlashes[action]}`);
+  return action === EscapedSlashes.UNESCAPE_AND_FORWARD;
 }
 
 /** The one early mutation that is supported: overwriting the authority. */
@@ -253,6 +271,7 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
   for (const filter of manager.httpFilters) {
     const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
     if (config !== undefined && (anyUnpack(config, RouterSchema) !== undefined || isRouteFilter(config))) continue;
+    if (isHttpPolicy(filter)) continue;
     const struct = config === undefined ? undefined : anyUnpack(config, TypedStructSchema);
     if (struct?.typeUrl !== 'type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig')
       throw new UnsupportedConfig(`HTTP filter ${filter.name} is not supported`);

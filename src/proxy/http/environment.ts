@@ -2,9 +2,11 @@
 import type { Formatter } from '../../telemetry/access-log/format.js';
 import type { Party } from '../../telemetry/istio-labels.js';
 import type { SeriesRegistry } from '../../telemetry/series.js';
+import type { Policies } from '../authorization/policies.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Listener } from '../listener/listener.js';
 import type { ServerLimits } from './http1/server-connection.js';
+import type { PathForm } from './layers/normalize-path.js';
 import type { RouteTable } from './route-table.js';
 import type { TracingSettings } from './tracing.js';
 
@@ -15,15 +17,18 @@ export interface AccessLogTarget {
 }
 
 /** Settings that come from configuration. */
-export interface HttpSettings {
+export interface HttpSettings extends PathForm {
   readonly direction: 'inbound' | 'outbound';
   readonly limits: ServerLimits;
   /** Authority that every request gets; undefined leaves it. */
   readonly authority: string | undefined;
-  readonly normalizePath: boolean;
   /** Whether the caller is named to the application, from the certificate. */
   readonly setClientCert: boolean;
   readonly takesConnect: boolean;
+  /** Who may send which requests; undefined: everybody all. Replaced while connections are open. */
+  readonly policies: Policies | undefined;
+  /** Who may connect; undefined: everybody. */
+  readonly connectionPolicies: Policies | undefined;
   /** Protocols to which callers may switch, lower-case; others are not asked for. */
   readonly upgrades: ReadonlySet<string>;
   /** Protocols to offer to upstreams with mTLS. */

@@ -180,7 +180,15 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
       this.complete();
       return;
     }
-    this.reply(answer.status, answer.headers ?? [], this.#bodyOf(failure, answer.body));
+    const headers = [...(answer.headers ?? []), ...this.#headersOf(failure)];
+    this.reply(answer.status, headers, this.#bodyOf(failure, answer.body));
+  }
+
+  /** Which object decided is told to callers whose certificate proves that they are of this mesh, and to nobody else. */
+  #headersOf(failure: Failure): Headers {
+    if (failure.kind !== 'denied' || failure.denial.objects === '' || this.connection.security !== 'mutual_tls')
+      return [];
+    return ['x-lateen-decided-by', failure.denial.objects];
   }
 
   /** The present attempt failed: a layer tries again, or the exchange fails. */

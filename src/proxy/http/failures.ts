@@ -1,4 +1,5 @@
 // What the proxy answers when it cannot forward: Envoy's status, flags, details and text, and in one sentence of ours why.
+import type { Denial } from '../authorization/policies.js';
 
 /** Everything that can go wrong between a request and its answer. */
 export type Failure =
@@ -17,7 +18,9 @@ export type Failure =
   | { readonly kind: 'stream-idle' }
   | { readonly kind: 'not-allowed'; readonly method: string }
   /** Our own code threw. */
-  | { readonly kind: 'internal'; readonly error: unknown };
+  | { readonly kind: 'internal'; readonly error: unknown }
+  | { readonly kind: 'bad-path' }
+  | { readonly kind: 'denied'; readonly denial: Denial };
 
 /** How a failure is told. */
 export interface FailureAnswer {
@@ -91,6 +94,10 @@ export function answerFor(failure: Failure): FailureAnswer {
       return { status: 403, flags: 'NR', details: 'upgrade_failed', body: '' };
     case 'internal':
       return { status: 500, flags: '-', details: 'internal_error', body: '' };
+    case 'bad-path':
+      return { status: 400, flags: '-', details: 'path_normalization_failed', body: '' };
+    case 'denied':
+      return { status: 403, flags: '-', details: failure.denial.details, body: 'RBAC: access denied' };
   }
 }
 
@@ -140,5 +147,9 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
       return `${failure.method} is not taken here; use the workload's outbound HTTP port`;
     case 'internal':
       return `the proxy has an error of its own, which its log tells; please report it`;
+    case 'bad-path':
+      return 'the path has an escaped NUL (%00), which no application should be asked to read';
+    case 'denied':
+      return `${failure.denial.objects === '' ? 'a policy' : failure.denial.objects} denies it; see \`lateen get authorizationpolicies\``;
   }
 }

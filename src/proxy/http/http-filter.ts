@@ -1,5 +1,6 @@
 // Handles the connections of a listener as HTTP.
 import type { Socket } from 'node:net';
+import { countDenial } from '../authorization/count-denial.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
 import type { Handled, NetworkFilter } from '../listener/filter-chain.js';
 import { Exchange } from './exchange.js';
@@ -22,10 +23,16 @@ const unreadable: RequestHead = {
   headBytes: 0,
 };
 
+/** A connection that nobody handles. */
+function denied(socket: Socket): Handled {
+  socket.destroy();
+  return { isIdle: true, drain: () => undefined, destroy: () => undefined };
+}
+
 export class HttpFilter implements NetworkFilter {
-  readonly #settings: HttpSettings;
+  #settings: HttpSettings;
   readonly #environment: HttpEnvironment;
-  readonly #stack: Stack;
+  #stack: Stack;
 
   constructor(settings: HttpSettings, environment: HttpEnvironment) {
     this.#settings = settings;
@@ -33,7 +40,21 @@ export class HttpFilter implements NetworkFilter {
     this.#stack = createStack(settings);
   }
 
+  takePolicies(other: NetworkFilter): boolean {
+    if (!(other instanceof HttpFilter)) return false;
+    const { policies, connectionPolicies } = other.#settings;
+    this.#settings = { ...this.#settings, policies, connectionPolicies };
+    this.#stack = createStack(this.#settings);
+    return true;
+  }
+
   handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled {
+    const denial = this.#settings.connectionPolicies?.findDenial(info, undefined);
+    if (denial !== undefined) {
+      countDenial(this.#environment, denial, 'tcp');
+      socket.once('close', onClose);
+      return denied(socket);
+    }
     const createExchange = (stream: DownstreamStream | undefined, head: RequestHead) =>
       new Exchange(this.#stack, this.#settings, this.#environment, info, stream as DownstreamStream, head);
     const handler: RequestHandler = {

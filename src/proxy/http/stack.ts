@@ -2,6 +2,7 @@
 import type { Exchange } from './exchange.js';
 import { answerDirectly } from './layers/answer-directly.js';
 import { cors } from './layers/cors.js';
+import { authorize } from './layers/authorize.js';
 import { forward } from './layers/forward.js';
 import { mirror } from './layers/mirror.js';
 import { injectFault } from './layers/inject-fault.js';
@@ -57,9 +58,10 @@ export function createStack(settings: HttpSettings): Stack {
   const layers: readonly (Layer | undefined)[] = [
     record, //                                                   sees every outcome, also what the layers below answer themselves
     settings.authority === undefined ? undefined : overrideAuthority(settings.authority), // before anything looks at the host
-    settings.normalizePath ? normalizePath : undefined, //       one path, decided once, for matching and forwarding alike
+    normalizePath(settings), //                                  one path, decided once, for policies, matching and forwarding alike
     nameCaller, //                                               nobody below reads a claim that no certificate proves
     requestId, //                                                the route may match it, the log has it either way
+    settings.policies === undefined ? undefined : authorize, //  sees the path and the names that routes and the application see
     pickRoute,
     settings.injectsFaults ? injectFault : undefined, //         as if what is called were slow or broken: nothing is done for it yet
     settings.hasCors ? cors : undefined, //                      a preflight is not for the server

@@ -7,7 +7,7 @@ const chain = (key: string, match: Partial<FilterChainMatch>): FilterChain => ({
   key,
   match: { transportProtocol: '', applicationProtocols: [], serverNames: [], ...match },
   tls: undefined,
-  filter: { handle: () => assert.fail('not under test') },
+  filter: { handle: () => assert.fail('not under test'), takePolicies: () => false },
 });
 const tls = (serverName: string | undefined, ...applicationProtocols: readonly string[]): Inspection => ({
   transportProtocol: 'tls',

@@ -16,6 +16,11 @@ export interface Handled {
 export interface NetworkFilter {
   /** @param onClose called once when the connection is over, or handed to another listener */
   handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled;
+  /**
+   * Takes the policies of `other`, a filter of newer configuration, for the next connection and the next request on open ones.
+   * @returns false where the other is a filter of another kind
+   */
+  takePolicies(other: NetworkFilter): boolean;
 }
 
 export interface FilterChainMatch {
@@ -28,7 +33,7 @@ export interface FilterChainMatch {
 }
 
 export interface FilterChain {
-  /** Equal for equal configuration: connections of a chain that stays are left alone. */
+  /** Equal for configuration that is equal but for policies: connections of a chain that stays are left alone. */
   readonly key: string;
   readonly match: FilterChainMatch;
   /** Undefined where the chain takes bytes as they are. */

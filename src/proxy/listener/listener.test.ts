@@ -9,7 +9,7 @@ import { listenTcp, metadataOf, openSecrets, type Secrets } from '../../../test/
 import { encodePreamble } from '../../telemetry/peer-metadata.js';
 import { TlsAcceptor } from '../tls/acceptor.js';
 import type { ConnectionInfo } from './connection-info.js';
-import type { FilterChain, FilterChainMatch, Handled } from './filter-chain.js';
+import type { FilterChain, FilterChainMatch, Handled, NetworkFilter } from './filter-chain.js';
 import { Listener, type ListenerConfig } from './listener.js';
 
 const serverUri = 'spiffe://cluster.local/ns/shop/sa/server';
@@ -36,6 +36,10 @@ interface Taken {
 class Scene {
   readonly taken: Taken[] = [];
   readonly refused: string[] = [];
+  /** Which chains took policies of which others, in turn. */
+  readonly policies: string[] = [];
+  /** Filters of the kind that all chains have. */
+  readonly chainNames = new Map<NetworkFilter, string>();
   readonly listener: Listener;
   #wake: (() => void) | undefined;
   port = 0;
@@ -72,7 +76,7 @@ class Scene {
   }
 
   chain(key: string, match: Partial<FilterChainMatch>, acceptor?: TlsAcceptor): FilterChain {
-    return {
+    const chain: FilterChain = {
       key,
       match: { transportProtocol: '', applicationProtocols: [], serverNames: [], ...match },
       tls: acceptor,
@@ -84,8 +88,16 @@ class Scene {
           this.#wake?.();
           return { isIdle: true, drain: () => (taken.drained = true), destroy: () => socket.destroy() };
         },
+        takePolicies: (other) => {
+          const from = this.chainNames.get(other);
+          if (from === undefined) return false;
+          this.policies.push(`${key} takes those of ${from}`);
+          return true;
+        },
       },
     };
+    this.chainNames.set(chain.filter, key);
+    return chain;
   }
 
   async open(): Promise<this> {
@@ -278,6 +290,7 @@ describe('a connection over mutual TLS', () => {
     assert.equal(taken.chain, 'old');
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(taken.drained, true);
+    assert.deepEqual(at.policies, ['old takes those of new'], 'it may carry a request before it ends');
   });
 });
 
@@ -291,6 +304,28 @@ describe('new configuration', () => {
     assert.deepEqual(Object.fromEntries(open.map(({ chain, drained }) => [chain, drained])), { a: true, b: false });
     dial(at.port).write('GET / HTTP/1.1\r\n');
     assert.equal((await at.take()).chain, 'b');
+  });
+
+  it('gives new policies to chains that stay, and to what is open of chains that are gone', async () => {
+    const at = await scene((self) => [
+      self.chain('stays', {}),
+      self.chain('goes', { applicationProtocols: ['http/1.1'] }),
+    ]);
+    dial(at.port).write('GET / HTTP/1.1\r\n');
+    assert.equal((await at.take()).chain, 'goes');
+    const reconfigure = (...names: string[]) => {
+      at.policies.length = 0;
+      at.listener.reconfigure(
+        at.config([
+          at.chain('stays', {}),
+          ...names.map((name) => at.chain(name, { applicationProtocols: ['http/1.1'] })),
+        ]),
+      );
+      return at.policies.toSorted();
+    };
+    assert.deepEqual(reconfigure('comes'), ['goes takes those of comes', 'stays takes those of stays']);
+    assert.deepEqual(reconfigure(), ['goes takes those of stays', 'stays takes those of stays']);
+    assert.deepEqual(reconfigure('again'), ['goes takes those of again', 'stays takes those of stays']);
   });
 });
 
@@ -311,6 +346,7 @@ describe('a bound listener', () => {
             resolve(info);
             return { isIdle: true, drain: () => undefined, destroy: () => socket.destroy() };
           },
+          takePolicies: () => false,
         },
       };
       const listener = new Listener(

@@ -2,6 +2,7 @@
 // to the chain that is meant for them. New configuration replaces chains at once; connections of old ones end in order.
 import net, { type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import { Backoff } from '../../util/backoff.js';
@@ -128,9 +129,11 @@ export class Listener implements Swept {
       const old = kept.get(chain.key);
       if (old === undefined) return chain;
       if (chain.tls !== old.tls) chain.tls?.close();
+      old.filter.takePolicies(chain.filter);
       return old;
     });
     const gone = this.#config.chains.filter((chain) => !chains.includes(chain));
+    for (const { chain } of this.#live) if (!chains.includes(chain)) takePolicies(chain, chains);
     this.#config = { ...config, chains };
     this.#drainConnections((live) => gone.includes(live.chain));
     for (const chain of gone) chain.tls?.close();
@@ -275,8 +278,8 @@ export class Listener implements Swept {
     this.#opening.delete(socket);
     const live: Live = { handled: undefined, chain, expiresAtMs: info.expiresAtMs };
     this.#live.add(live);
+    if (!this.#config.chains.includes(chain)) takePolicies(chain, this.#config.chains); // it may have gone while it was opened
     live.handled = chain.filter.handle(socket, first, info, () => this.#live.delete(live));
-    // Its chain may have gone while it was opened.
     if (this.#closed || !this.#config.chains.includes(chain)) this.#drainConnections((other) => other === live);
   }
 
@@ -320,6 +323,13 @@ const anonymous = {
   forwardedClientCert: undefined,
   expiresAtMs: Infinity,
 } as const;
+
+/** Connections of a chain that has gone may carry one more request: the policies for it are those of what comes in its place. */
+function takePolicies(gone: FilterChain, chains: readonly FilterChain[]): void {
+  const likest = chains.find(({ match }) => isDeepStrictEqual(match, gone.match));
+  if (likest !== undefined && gone.filter.takePolicies(likest.filter)) return;
+  chains.some(({ filter }) => gone.filter.takePolicies(filter));
+}
 
 function addressesOf(socket: Socket): Pick<ConnectionInfo, 'localAddress' | 'remoteAddress'> {
   return {

@@ -44,7 +44,7 @@ function connect(
   );
   const logged: AccessRecord[] = [];
   const filter = new TcpFilter(
-    { direction: 'outbound', destinations: [{ cluster: 'c', weight: 1 }], ...limits },
+    { direction: 'outbound', destinations: [{ cluster: 'c', weight: 1 }], policies: undefined, ...limits },
     {
       findCluster: () => cluster,
       self: () => unknownParty,

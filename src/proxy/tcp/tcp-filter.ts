@@ -3,6 +3,8 @@ import type { Socket } from 'node:net';
 import type { AccessRecord } from '../../telemetry/access-log/record.js';
 import { unknownParty, type CalledService, type Party } from '../../telemetry/istio-labels.js';
 import { connectionLayout, type Series, type SeriesRegistry } from '../../telemetry/series.js';
+import { countDenial } from '../authorization/count-denial.js';
+import type { Policies } from '../authorization/policies.js';
 import { pickByWeight, type Weighted } from '../balance/pick-by-weight.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
@@ -25,6 +27,8 @@ export interface TcpSettings {
   readonly idleTimeoutMs: number;
   /** From the beginning of a connection to its end, whatever it carries; Infinity: no limit. */
   readonly maxDurationMs: number;
+  /** Who may connect; undefined: everybody. Replaced for the connections that come. */
+  readonly policies: Policies | undefined;
 }
 
 export interface TcpEnvironment {
@@ -36,7 +40,7 @@ export interface TcpEnvironment {
 }
 
 export class TcpFilter implements NetworkFilter {
-  readonly #settings: TcpSettings;
+  #settings: TcpSettings;
   readonly #environment: TcpEnvironment;
   readonly #totalWeight: number;
 
@@ -44,6 +48,12 @@ export class TcpFilter implements NetworkFilter {
     this.#settings = settings;
     this.#environment = environment;
     this.#totalWeight = settings.destinations.reduce((sum, { weight }) => sum + weight, 0);
+  }
+
+  takePolicies(other: NetworkFilter): boolean {
+    if (!(other instanceof TcpFilter)) return false;
+    this.#settings = { ...this.#settings, policies: other.#settings.policies };
+    return true;
   }
 
   handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled {
@@ -78,7 +88,7 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   readonly responseCode = 0;
   responseFlags = '-';
   readonly responseCodeDetails = undefined;
-  readonly connectionTerminationDetails = undefined;
+  connectionTerminationDetails: string | undefined;
   upstreamTransportFailureReason: string | undefined;
   bytesReceived = 0;
   bytesSent = 0;
@@ -109,6 +119,14 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     socket.pause();
     socket.once('close', this.#onEarlyClose);
     this.#cluster = this.#environment.findCluster(this.upstreamCluster);
+    // Envoy waits for the first byte; here a server that speaks first is not heard by those who may not connect.
+    const denial = this.#settings.policies?.findDenial(this.#info, undefined);
+    if (denial !== undefined) {
+      countDenial(this.#environment, denial, 'tcp');
+      this.connectionTerminationDetails = denial.details;
+      this.#finish('-', unknownParty);
+      return;
+    }
     this.#endpoint = this.#cluster?.pick();
     if (this.#endpoint === undefined) {
       this.#finish(this.#cluster === undefined ? 'NC' : 'UH', unknownParty);
