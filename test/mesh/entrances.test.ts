@@ -133,9 +133,11 @@ services:
 function connectThrough(proxyPort: number, target: string): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const outgoing = http.request({ host: '127.0.0.1', port: proxyPort, method: 'CONNECT', path: target });
-    outgoing.on('connect', (response, socket) =>
-      response.statusCode === 200 ? resolve(socket as net.Socket) : reject(new Error(`status ${response.statusCode}`)),
-    );
+    outgoing.on('connect', (response, socket, head) => {
+      socket.unshift(head); // a server that speaks first may be as fast as the 200
+      if (response.statusCode === 200) resolve(socket as net.Socket);
+      else reject(new Error(`status ${response.statusCode}`));
+    });
     outgoing.on('error', reject);
     outgoing.end();
   });

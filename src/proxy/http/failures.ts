@@ -17,10 +17,10 @@ export type Failure =
   | { readonly kind: 'timeout'; readonly afterMs: number }
   | { readonly kind: 'stream-idle' }
   | { readonly kind: 'not-allowed'; readonly method: string }
-  | { readonly kind: 'bad-path' }
-  | { readonly kind: 'denied'; readonly denial: Denial }
   /** Our own code threw. */
-  | { readonly kind: 'internal'; readonly error: unknown };
+  | { readonly kind: 'internal'; readonly error: unknown }
+  | { readonly kind: 'bad-path' }
+  | { readonly kind: 'denied'; readonly denial: Denial };
 
 /** How a failure is told. */
 export interface FailureAnswer {
@@ -92,12 +92,12 @@ export function answerFor(failure: Failure): FailureAnswer {
       return { status: 504, flags: 'SI', details: 'stream_idle_timeout', body: 'stream timeout' };
     case 'not-allowed':
       return { status: 403, flags: 'NR', details: 'upgrade_failed', body: '' };
+    case 'internal':
+      return { status: 500, flags: '-', details: 'internal_error', body: '' };
     case 'bad-path':
       return { status: 400, flags: '-', details: 'path_normalization_failed', body: '' };
     case 'denied':
       return { status: 403, flags: '-', details: failure.denial.details, body: 'RBAC: access denied' };
-    case 'internal':
-      return { status: 500, flags: '-', details: 'internal_error', body: '' };
   }
 }
 
@@ -145,11 +145,11 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
       return `nothing was sent in either direction for too long`;
     case 'not-allowed':
       return `${failure.method} is not taken here; use the workload's outbound HTTP port`;
+    case 'internal':
+      return `the proxy has an error of its own, which its log tells; please report it`;
     case 'bad-path':
       return 'the path has an escaped NUL (%00), which no application should be asked to read';
     case 'denied':
       return `${failure.denial.objects === '' ? 'a policy' : failure.denial.objects} denies it; see \`lateen get authorizationpolicies\``;
-    case 'internal':
-      return `the proxy has an error of its own, which its log tells; please report it`;
   }
 }
