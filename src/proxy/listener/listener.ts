@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import { Backoff } from '../../util/backoff.js';
+import { connectionLimit } from '../net/connection-limit.js';
 import { resetSocket } from '../net/reset-socket.js';
 import { sweep, type Swept } from '../net/sweeper.js';
 import type { RefusalKind } from '../tls/acceptor.js';
@@ -105,7 +106,10 @@ export class Listener implements Swept {
       return;
     }
     const server = net.createServer({ allowHalfOpen: true, noDelay: true });
-    server.on('connection', (socket) => this.accept(socket, undefined));
+    server.on('connection', (socket) => {
+      if (connectionLimit.take(socket)) this.accept(socket, undefined);
+      else this.#shed(socket);
+    });
     server.once('error', (error) => {
       if (this.#closed) return;
       const retryInMs = this.#backoff.next();
@@ -116,6 +120,7 @@ export class Listener implements Swept {
       server.removeAllListeners('error');
       server.on('error', (error) => this.#environment.onRefused(this.#config.name, 'handshake', error.message)); // accept() failed, as with too many open files
       this.#server = server;
+      connectionLimit.measure();
       if (this.#closed) server.close();
       else onListening();
     });
@@ -278,6 +283,14 @@ export class Listener implements Swept {
     live.handled = chain.filter.handle(socket, first, info, () => this.#live.delete(live));
     // Its chain may have gone while it was opened.
     if (this.#closed || !this.#config.chains.includes(chain)) this.#drainConnections((other) => other === live);
+  }
+
+  /** Takes no part of a connection for which there is no room. */
+  #shed(socket: Socket): void {
+    socket.on('error', ignore);
+    socket.resetAndDestroy();
+    const reason = `${connectionLimit.most} connections are open, as many as the limit of open files allows`;
+    this.#environment.onRefused(this.#config.name, 'too many connections', reason);
   }
 
   #refuse(socket: Socket, kind: RefusalKind, reason: string): void {
