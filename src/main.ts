@@ -4,5 +4,7 @@
 // Before anything else, in every process: Node would answer this signal by opening its inspector, and with it every key.
 process.on('SIGUSR1', () => undefined);
 
+const { prepareImport } = await import('./util/open-files.js');
+await prepareImport(import.meta.resolve('./cli/cli.js'));
 const { runCli } = await import('./cli/cli.js');
 process.exitCode = await runCli(process.argv);

@@ -1,14 +1,17 @@
 // The mesh's own processes, which `up` starts: they take their orders from the channel that it leaves open for them.
 import { Command } from 'commander';
 import { UserError } from '../util/errors.js';
+import { prepareImport } from '../util/open-files.js';
 
 export function roleCommands(): Command[] {
   return [
     new Command('control').description('control plane; started by `lateen up`').action(async () => {
+      await prepareImport(import.meta.resolve('../app/control/control.js'));
       const { runControl } = await import('../app/control/control.js');
       serve('control', runControl);
     }),
     new Command('proxy').description('data plane; started by `lateen up`').action(async () => {
+      await prepareImport(import.meta.resolve('../app/proxy.js'));
       const { runProxy } = await import('../app/proxy.js');
       serve('proxy', runProxy);
     }),

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { fileURLToPath } from 'node:url';
 import type { RunningMesh } from '../app/up/up.js';
 import { UserError } from '../util/errors.js';
+import { prepareImport } from '../util/open-files.js';
 import { createReporter } from './up-output.js';
 
 export function upCommand(): Command {
@@ -17,6 +18,7 @@ export function upCommand(): Command {
     )
     .action(async (directory: string, options: { isolate?: boolean; netns?: boolean }) => {
       if (options.netns === true) throw new UserError('--netns is not supported yet; leave it out', 2);
+      await prepareImport(import.meta.resolve('../app/up/up.js'));
       const { startMesh } = await import('../app/up/up.js');
       const reporter = createReporter();
       const program = fileURLToPath(new URL('../main.js', import.meta.url));

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import { Backoff } from '../../util/backoff.js';
+import { connectionLimit } from '../net/connection-limit.js';
 import { resetSocket } from '../net/reset-socket.js';
 import { sweep, type Swept } from '../net/sweeper.js';
 import type { RefusalKind } from '../tls/acceptor.js';
@@ -106,7 +107,10 @@ export class Listener implements Swept {
       return;
     }
     const server = net.createServer({ allowHalfOpen: true, noDelay: true });
-    server.on('connection', (socket) => this.accept(socket, undefined));
+    server.on('connection', (socket) => {
+      if (connectionLimit.take(socket)) this.accept(socket, undefined);
+      else this.#shed(socket);
+    });
     server.once('error', (error) => {
       if (this.#closed) return;
       const retryInMs = this.#backoff.next();
@@ -117,6 +121,7 @@ export class Listener implements Swept {
       server.removeAllListeners('error');
       server.on('error', (error) => this.#environment.onRefused(this.#config.name, 'handshake', error.message)); // accept() failed, as with too many open files
       this.#server = server;
+      connectionLimit.measure();
       if (this.#closed) server.close();
       else onListening();
     });
@@ -281,6 +286,14 @@ export class Listener implements Swept {
     if (!this.#config.chains.includes(chain)) takePolicies(chain, this.#config.chains); // it may have gone while it was opened
     live.handled = chain.filter.handle(socket, first, info, () => this.#live.delete(live));
     if (this.#closed || !this.#config.chains.includes(chain)) this.#drainConnections((other) => other === live);
+  }
+
+  /** Takes no part of a connection for which there is no room. */
+  #shed(socket: Socket): void {
+    socket.on('error', ignore);
+    socket.resetAndDestroy();
+    const reason = `${connectionLimit.most} connections are open, as many as the limit of open files allows`;
+    this.#environment.onRefused(this.#config.name, 'too many connections', reason);
   }
 
   #refuse(socket: Socket, kind: RefusalKind, reason: string): void {

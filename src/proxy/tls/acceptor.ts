@@ -9,7 +9,7 @@ import { authenticatePeer, type Peer } from './peer.js';
 const handshakeTimeoutMs = 10_000;
 
 /** Why a connection is turned away, in few fixed words. */
-export type RefusalKind = PeerProblem | 'plaintext' | 'handshake';
+export type RefusalKind = PeerProblem | 'plaintext' | 'handshake' | 'too many connections';
 
 /** The outcome of a handshake; where it failed the connection has been ended. */
 export type Accepted =

@@ -1,0 +1,50 @@
+// How many connections the process takes at a time: so many that it can still open one onwards for each. Without it the limit of
+// open files would decide, which fails in whatever happens to need a file next.
+import { readdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { findOpenFileLimit } from '../../util/open-files.js';
+
+/** Files that may be opened in passing: logs, sockets to the control plane. */
+const spareFiles = 10;
+/** From this limit on what the process itself has open does not matter. */
+const large = 65_536;
+
+export class ConnectionLimit {
+  readonly #openFileLimit: number;
+  readonly #countOpenFiles: () => number;
+  #accepted = 0;
+  #own = 0;
+
+  constructor(openFileLimit = findOpenFileLimit(), countOpenFiles = countFiles) {
+    this.#openFileLimit = openFileLimit;
+    this.#countOpenFiles = countOpenFiles;
+  }
+
+  /** Looks at what is open besides connections; called when that has become more. */
+  measure(): void {
+    if (this.#openFileLimit < large) this.#own = Math.max(this.#own, this.#countOpenFiles() - 2 * this.#accepted);
+  }
+
+  get most(): number {
+    return Math.max(1, Math.floor((this.#openFileLimit - this.#own - spareFiles) / 2));
+  }
+
+  /** Counts a connection until it is closed; false where there is no room for it. */
+  take(socket: Socket): boolean {
+    if (this.#accepted >= this.most) return false;
+    this.#accepted++;
+    socket.once('close', () => this.#accepted--);
+    return true;
+  }
+}
+
+function countFiles(): number {
+  try {
+    return readdirSync('/proc/self/fd').length;
+  } catch {
+    return 100; // not Linux
+  }
+}
+
+/** Of this process, whatever number of workloads it carries. */
+export const connectionLimit = new ConnectionLimit();
