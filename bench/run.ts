@@ -199,7 +199,7 @@ ${formatMarkdown(
 )}
 
 All pairs: mTLS 1.3 between two proxies, the authority of the peer checked, request id, the client's certificate forwarded, an access
-log line formatted. Envoy and Lateen besides: SPIFFE identity of the peer checked, a 95/5 split, counters of requests. Envoy
-besides: the caller authorised. Lateen besides: all of Istio's labels on counters and histograms for both reporters.
+log line formatted. Envoy and Lateen besides: SPIFFE identity of the peer checked, a 95/5 split with retries, the caller authorised,
+counters of requests. Lateen besides: all of Istio's labels on counters and histograms for both reporters.
 `;
 }
