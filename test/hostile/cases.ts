@@ -626,6 +626,16 @@ export const responseCases: readonly HostileCase[] = [
     [[502]],
     { endsUpstream: true },
   ),
+  answered(
+    21,
+    'an upgrade that the server does not take, with bytes of the other protocol behind it',
+    'HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n',
+    [[403], [400]],
+    {
+      steps: [`${get('Connection: Upgrade', 'Upgrade: websocket')}\x81\x05early\r\n`],
+      closes: true,
+    },
+  ),
   answered(21, '200 in answer to an upgrade', plain('ok'), [good], {
     steps: [get('Connection: Upgrade', 'Upgrade: x')],
     body: 'ok',
