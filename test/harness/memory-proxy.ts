@@ -14,6 +14,7 @@ import type { Listener } from '../../src/proxy/listener/listener.js';
 import type { ClusterConfig } from '../../src/proxy/config/cluster-config.js';
 import type { ConnectOptions, Connector, ConnectOutcome } from '../../src/proxy/tls/connector.js';
 import type { HttpEnvironment, HttpSettings } from '../../src/proxy/http/environment.js';
+import { defaultHttp2Limits } from '../../src/proxy/http/http2/limits.js';
 import { HttpFilter } from '../../src/proxy/http/http-filter.js';
 import { RouteTable } from '../../src/proxy/http/route-table.js';
 
@@ -69,6 +70,8 @@ export function proxy(options: ProxyOptions = {}) {
           name,
           edsName: undefined,
           connectTimeoutMs: 1000,
+          httpProtocol: 'http1',
+          http2: defaultHttp2Limits,
           balancer: 'round-robin',
           service: { host: `${name}.example`, name, namespace: 'shop' },
           provenance: undefined,
@@ -100,7 +103,9 @@ export function proxy(options: ProxyOptions = {}) {
     policies: undefined,
     connectionPolicies: undefined,
     upgrades: new Set(),
-    upstreamProtocols: [],
+    codec: 'auto',
+    http2: defaultHttp2Limits,
+    upstreamProtocols: { http1: [], http2: [] },
     injectsFaults: true,
     hasCors: true,
     tracing: undefined,

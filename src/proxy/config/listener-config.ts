@@ -4,8 +4,9 @@ import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
 import { contentHash } from '../../util/hash.js';
 import { compileJsonFormat, compileTextFormat, type Formatter } from '../../telemetry/access-log/format.js';
 import { HttpFilter } from '../http/http-filter.js';
-import type { AccessLogTarget, HttpEnvironment, HttpSettings } from '../http/environment.js';
+import type { AccessLogTarget, HttpEnvironment, HttpSettings, UpstreamProtocols } from '../http/environment.js';
 import type { Policies } from '../authorization/policies.js';
+import { defaultHttp2Limits } from '../http/http2/limits.js';
 import { UnsupportedConfig } from '../http/matchers.js';
 import { RouteTable } from '../http/route-table.js';
 import type { FilterChain, FilterChainMatch, NetworkFilter } from '../listener/filter-chain.js';
@@ -237,6 +238,8 @@ function readSettings(
     ),
     takesConnect: manager.upgradeConfigs.some(({ upgradeType }) => /^connect$/i.test(upgradeType)),
     policies: readHttpPolicies(manager.httpFilters),
+    codec: 'auto',
+    http2: defaultHttp2Limits,
     upstreamProtocols: readUpstreamProtocols(manager),
     injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,
     hasCors: hasFilter(manager, CorsSchema) && routes?.usesCors !== false,
@@ -266,8 +269,8 @@ function readAuthority(manager: HttpConnectionManager): string | undefined {
 }
 
 /** Istio's alpn filter: what to offer to upstreams when HTTP is sent. */
-function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[] {
-  let protocols: readonly string[] = [];
+function readUpstreamProtocols(manager: HttpConnectionManager): UpstreamProtocols {
+  const protocols: { http1: readonly string[]; http2: readonly string[] } = { http1: [], http2: [] };
   for (const filter of manager.httpFilters) {
     const config = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
     if (config !== undefined && (anyUnpack(config, RouterSchema) !== undefined || isRouteFilter(config))) continue;
@@ -278,7 +281,8 @@ function readUpstreamProtocols(manager: HttpConnectionManager): readonly string[
     const overrides = struct.value?.['alpnOverride'];
     for (const override of Array.isArray(overrides) ? overrides : []) {
       const entry = override as { upstreamProtocol?: string; alpnOverride?: string[] };
-      if (entry.upstreamProtocol === 'HTTP11') protocols = entry.alpnOverride ?? [];
+      if (entry.upstreamProtocol === 'HTTP11') protocols.http1 = entry.alpnOverride ?? [];
+      if (entry.upstreamProtocol === 'HTTP2') protocols.http2 = entry.alpnOverride ?? [];
     }
   }
   return protocols;

@@ -1,4 +1,5 @@
 // One try of a request at one endpoint: chosen by the cluster's balancer, counted against its limits, sent over its pool.
+import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
 import type { AttemptResult } from '../cluster/outlier-detector.js';
 import type { Exchange } from './exchange.js';
@@ -27,8 +28,16 @@ export function beginAttempt(exchange: Exchange, avoid: readonly Endpoint[] = []
   exchange.forwardedMs = performance.now();
   endpoint.active++;
   usage.requests++;
-  exchange.pool = endpoint.httpPool(endpoint.options.tls === undefined ? [] : exchange.settings.upstreamProtocols);
+  exchange.pool = endpoint.httpPool(protocolsFor(exchange, cluster, endpoint));
   exchange.pool.dispatch(exchange);
+}
+
+/** What to offer to the endpoint in the handshake: nothing where there is none. */
+function protocolsFor({ settings, request }: Exchange, { config }: Cluster, { options }: Endpoint): readonly string[] {
+  if (options.tls === undefined) return [];
+  const isHttp2 =
+    config.httpProtocol === 'http2' || (config.httpProtocol === 'downstream' && request.version === 'HTTP/2');
+  return isHttp2 ? settings.upstreamProtocols.http2 : settings.upstreamProtocols.http1;
 }
 
 /** Tells the cluster how the attempt went: once, at its first byte or at its failure. */

@@ -6,6 +6,7 @@ import type { Policies } from '../authorization/policies.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Listener } from '../listener/listener.js';
 import type { ServerLimits } from './http1/server-connection.js';
+import type { Http2Limits } from './http2/limits.js';
 import type { PathForm } from './layers/normalize-path.js';
 import type { RouteTable } from './route-table.js';
 import type { TracingSettings } from './tracing.js';
@@ -14,6 +15,12 @@ import type { TracingSettings } from './tracing.js';
 export interface AccessLogTarget {
   readonly format: Formatter;
   write(line: string): void;
+}
+
+/** Names of application protocols for a handshake, by the version of HTTP that is to be spoken. */
+export interface UpstreamProtocols {
+  readonly http1: readonly string[];
+  readonly http2: readonly string[];
 }
 
 /** Settings that come from configuration. */
@@ -31,8 +38,11 @@ export interface HttpSettings extends PathForm {
   readonly connectionPolicies: Policies | undefined;
   /** Protocols to which callers may switch, lower-case; others are not asked for. */
   readonly upgrades: ReadonlySet<string>;
-  /** Protocols to offer to upstreams with mTLS. */
-  readonly upstreamProtocols: readonly string[];
+  /** How callers' bytes are read: as what they begin with, or as one version (Envoy: HttpConnectionManager.codec_type). */
+  readonly codec: 'auto' | 'http1' | 'http2';
+  readonly http2: Http2Limits;
+  /** Protocols to offer to upstreams with mTLS, by the version that the upstream is spoken to in. */
+  readonly upstreamProtocols: UpstreamProtocols;
   /** Whether routes may hinder requests. */
   readonly injectsFaults: boolean;
   /** Whether routes may have cross-origin rules. */

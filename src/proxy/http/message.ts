@@ -6,6 +6,8 @@ export type Headers = string[];
 /** How a body is delimited where it was received. */
 export type BodyFraming = 'none' | 'length' | 'chunked' | 'close';
 
+export type HttpVersion = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+
 export interface RequestHead {
   readonly method: string;
   /** Path with query, `*` for OPTIONS, empty for CONNECT. */
@@ -13,7 +15,8 @@ export interface RequestHead {
   /** Host header, or the authority of the target. */
   authority: string;
   readonly scheme: 'http' | 'https';
-  readonly version: 'HTTP/1.1' | 'HTTP/1.0';
+  /** Version in which the caller's application wrote it, whatever carried it since. */
+  readonly version: HttpVersion;
   /** Without Host, without hop-by-hop fields, without body framing. */
   headers: Headers;
   readonly framing: BodyFraming;

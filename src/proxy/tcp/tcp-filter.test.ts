@@ -1,4 +1,5 @@
 // Connections of bytes end by their time limits: without traffic, and whatever they carry where they are too old.
+import { defaultHttp2Limits } from '../http/http2/limits.js';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { unlimitedConnections } from '../../../test/harness/connections.js';
@@ -32,6 +33,8 @@ function connect(
       name: 'c',
       edsName: undefined,
       connectTimeoutMs: 1000,
+      httpProtocol: 'http1',
+      http2: defaultHttp2Limits,
       balancer: 'round-robin',
       service: undefined,
       provenance: undefined,

@@ -18,7 +18,7 @@ export const mirror: Layer = {
         headers: [...request.headers],
         upgrade: undefined,
       };
-      const sent = new Mirror(copy, cluster!, endpoint, settings.upstreamProtocols, action.timeoutMs);
+      const sent = new Mirror(copy, cluster!, endpoint, settings.upstreamProtocols.http1, action.timeoutMs);
       for (const chunk of exchange.heldBody) sent.sendBody(chunk); // what came while the request was kept back
       (exchange.mirrors ??= []).push(sent);
     }
