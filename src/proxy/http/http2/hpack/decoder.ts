@@ -1,7 +1,7 @@
 // Decodes the header blocks that one peer sends on a connection (RFC 7541), in bounded time and memory whatever they hold.
-import type {} from './latin1.js';
 import { DynamicTable, entryOverhead, initialTableBytes } from './dynamic-table.js';
 import { decodeHuffman, mostDecodedBytes } from './huffman.js';
+import { latin1Slice } from './latin1.js';
 import { firstDynamicIndex, staticNames, staticValues } from './static-table.js';
 
 /** Header compression failed: the connection cannot go on (COMPRESSION_ERROR). */
@@ -149,7 +149,7 @@ export class HpackDecoder {
     this.#at = stop;
     if (first >= 0x80) return this.#huffman(block, start, stop, keep);
     this.#length = bytes;
-    return keep ? block.latin1Slice(start, stop) : '';
+    return keep ? latin1Slice(block, start, stop) : '';
   }
 
   #huffman(block: Buffer, start: number, end: number, keep: boolean): string {
@@ -158,7 +158,7 @@ export class HpackDecoder {
     const length = decodeHuffman(block, start, end, target);
     if (length < 0) throw new HpackError('a string has an invalid Huffman code');
     this.#length = length;
-    return keep ? target.latin1Slice(0, length) : '';
+    return keep ? latin1Slice(target, 0, length) : '';
   }
 
   /** The rest of an integer whose first byte is full (section 5.1). */

@@ -2,9 +2,9 @@
 //
 // No Huffman code: the peer is a loopback or a data centre's network away, and what repeats is one byte anyway. Coding the
 // few strings that do not repeat would cost both ends more time than the saved third of their bytes.
-import type {} from './latin1.js';
 import { DynamicTable, entryBytes, initialTableBytes } from './dynamic-table.js';
 import { Indexing, fieldRule } from './indexing.js';
+import { latin1Write } from './latin1.js';
 
 /** Representations and the bits that their first byte leaves to an integer (RFC 7541 section 6). */
 const indexedField = 0x80;
@@ -178,7 +178,7 @@ function writeLiteral(
 function writeString(text: string, target: Buffer, at: number): number {
   const length = text.length;
   at = writeInteger(0, 0x7f, length, target, at);
-  if (length > longestWrittenHere) target.latin1Write(text, at);
+  if (length > longestWrittenHere) latin1Write(text, target, at);
   else for (let i = 0; i < length; i++) target[at + i] = text.charCodeAt(i);
   return at + length;
 }
