@@ -46,24 +46,24 @@ export class Endpoint implements Candidate {
   /**
    * The pool for HTTP.
    * @param protocols what connections offer in the handshake, which then decides the version
-   * @param isHttp2 the version where there is no handshake
+   * @param isHttp2 the version in which the cluster wants requests to be sent; without a handshake it is spoken
    */
   httpPool(protocols: readonly string[], isHttp2: boolean): HttpPool {
     const { tls } = this.options;
-    if (tls === undefined) return this.#poolOf(isHttp2 ? 'h2c' : '', [], isHttp2);
+    if (tls === undefined) return this.#poolOf(isHttp2 ? 'h2c' : '', [], isHttp2, false);
     let pool = this.#poolsByList.get(protocols);
     if (pool === undefined) {
-      pool = this.#poolOf(`tls ${protocols.join(',')}`, protocols, undefined);
+      pool = this.#poolOf(`tls ${protocols.join(',')}`, protocols, isHttp2, true);
       this.#poolsByList.set(protocols, pool);
     }
     return pool;
   }
 
-  #poolOf(key: string, protocols: readonly string[], isHttp2: boolean | undefined): HttpPool {
+  #poolOf(key: string, protocols: readonly string[], isHttp2: boolean, isNegotiated: boolean): HttpPool {
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       const { usage, poolSettings } = this.options;
-      pool = new HttpPool((done) => this.#connect(protocols, done), usage, poolSettings, isHttp2);
+      pool = new HttpPool((done) => this.#connect(protocols, done), usage, poolSettings, isHttp2, isNegotiated);
       this.#pools.set(key, pool);
     }
     return pool;

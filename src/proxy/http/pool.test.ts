@@ -149,6 +149,7 @@ class World {
       this.usage,
       () => ({ ...this.settings, ...settings }),
       false,
+      false,
     );
   }
 

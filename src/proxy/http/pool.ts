@@ -53,8 +53,10 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
   readonly #connect: (done: (outcome: ConnectOutcome) => void) => () => void;
   readonly #usage: ClusterUsage;
   readonly #settings: () => PoolSettings;
-  /** Version of connections without a handshake; undefined: the handshake tells. */
-  readonly #isHttp2: boolean | undefined;
+  /** Whether requests are to be sent in HTTP/2, as the cluster says. */
+  readonly #isHttp2: boolean;
+  /** Whether a handshake tells what connections carry in truth. */
+  readonly #isNegotiated: boolean;
   readonly #all = new Map<Http1ClientConnection | Http2ClientConnection, Pooled>();
   /** Connections that carry one request at a time and none now. The last one freed is used first: the others age and can be closed. */
   readonly #idle: Pooled[] = [];
@@ -73,19 +75,23 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
   /**
    * @param connect opens one connection and calls back once
    * @param usage counts of the cluster, of which all its pools take
-   * @param isHttp2 version of connections without a handshake; undefined: the handshake tells
+   * @param isHttp2 whether requests are to be sent in HTTP/2, as the cluster says. Requests in HTTP/1 that share a connection
+   * between proxies count as a connection each, so that limits mean what they mean elsewhere.
+   * @param isNegotiated whether a handshake tells what connections carry in truth
    */
   constructor(
     connect: (done: (outcome: ConnectOutcome) => void) => () => void,
     usage: ClusterUsage,
     settings: () => PoolSettings,
-    isHttp2: boolean | undefined,
+    isHttp2: boolean,
+    isNegotiated: boolean,
   ) {
     this.#connect = connect;
     this.#usage = usage;
     this.#settings = settings;
     this.#isHttp2 = isHttp2;
-    this.#expectsSharing = isHttp2 !== false;
+    this.#isNegotiated = isNegotiated;
+    this.#expectsSharing = isHttp2 || isNegotiated;
   }
 
   /** Sends a request on a connection that has room, or on the next one that has. */
@@ -133,9 +139,15 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
     if (this.#waiting.length > 0) this.#serveSoon();
   }
 
+  onEnded(connection: Http2ClientConnection): void {
+    if (!this.#isHttp2) this.#usage.connections--;
+    this.onChange(connection);
+  }
+
   onClosed(connection: Http1ClientConnection | Http2ClientConnection): void {
     const pooled = this.#all.get(connection);
-    if (this.#all.delete(connection)) this.#usage.connections--;
+    const isCounted = this.#isHttp2 || connection instanceof Http1ClientConnection;
+    if (this.#all.delete(connection) && isCounted) this.#usage.connections--;
     const at = pooled === undefined ? -1 : this.#idle.indexOf(pooled);
     if (at >= 0) this.#idle.splice(at, 1);
     if (pooled !== undefined) this.#shared = this.#shared.filter((one) => one !== pooled);
@@ -242,6 +254,7 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
 
   /** The shared connection that has the least under way and takes one more; undefined where another is to be opened first. */
   #takeShared(): Pooled | undefined {
+    if (!this.#isHttp2 && !this.#usage.hasRoomForConnection && this.#hasWork) return undefined;
     let best: Pooled | undefined;
     let bestLoad = Infinity;
     for (let i = 0; i < this.#shared.length; i++) {
@@ -256,6 +269,11 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
     if (best === undefined || Date.now() < best.retireAtMs) return best;
     this.#drainShared((pooled) => pooled === best);
     return this.#takeShared();
+  }
+
+  /** Whether a shared connection carries a request. */
+  get #hasWork(): boolean {
+    return this.#shared.some(({ connection }) => (connection as Http2ClientConnection).active > 0);
   }
 
   /** Whether one more connection may be opened. */
@@ -284,6 +302,7 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
     }
     try {
       client.onConnected(pooled.peer);
+      if (isShared && !this.#isHttp2) this.#usage.connections++;
       connection.begin(client);
       if (isShared && this.#isSpent(connection)) this.#drainShared((one) => one === pooled);
     } catch (error) {
@@ -317,7 +336,7 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
 
   #adopt(connected: Connected): void {
     const { peer, expiresAtMs, protocol } = connected;
-    this.#expectsSharing = this.#isHttp2 ?? isHttp2Protocol(protocol);
+    this.#expectsSharing = this.#isNegotiated ? isHttp2Protocol(protocol) : this.#isHttp2;
     const { maxConnectionDurationMs, http2: limits } = this.#settings();
     const oldestMs = Date.now() + (maxConnectionDurationMs ?? Infinity);
     const retireAtMs = Math.min(expiresAtMs - expiryMarginMs, oldestMs);
@@ -333,6 +352,7 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
     const carries = protocol === multiplexProtocol;
     const connection = new Http2ClientConnection(socket, this, { limits, carries }, first);
     const pooled = { connection, peer, retireAtMs, idleSinceMs: performance.now() };
+    if (!this.#isHttp2) this.#usage.connections--; // the requests on it count instead
     this.#all.set(connection, pooled);
     this.#shared.push(pooled);
     this.#startSweeping();

@@ -28,8 +28,10 @@ export interface ClientOptions {
 
 /** What keeps the connection. */
 export interface SharedConnectionOwner {
-  /** A request has ended, or the server takes more of them, or none any more. */
+  /** The server takes more requests, or fewer, or none any more. */
   onChange(connection: Http2ClientConnection): void;
+  /** A request has ended. */
+  onEnded(connection: Http2ClientConnection): void;
   onClosed(connection: Http2ClientConnection): void;
   /** The server has not worked on a request; true where the owner sends it again. */
   onUnprocessed(events: UpstreamEvents): boolean;
@@ -91,8 +93,13 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
     this.requests++;
     const stream = new Http2ClientStream(id, this, this.streamSendWindow, events);
     this.streams.set(id, stream);
-    writeRequestHead(this.writer, id, events.request, this.#carries);
-    events.onUpstreamReady(stream);
+    try {
+      writeRequestHead(this.writer, id, events.request, this.#carries);
+      events.onUpstreamReady(stream);
+    } catch (error) {
+      stream.cancel();
+      throw error;
+    }
   }
 
   /** Takes no more requests, and closes when those under way are answered. */
@@ -147,8 +154,8 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   }
 
   protected override onStreamGone(): void {
+    this.#owner.onEnded(this);
     if (this.#isDraining && this.active === 0 && !this.isOver) this.close();
-    else this.#owner.onChange(this);
   }
 
   protected override onClosed(): void {
