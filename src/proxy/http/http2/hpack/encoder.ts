@@ -4,7 +4,8 @@
 // few strings that do not repeat would cost both ends more time than the saved third of their bytes.
 import { DynamicTable, entryBytes, initialTableBytes } from './dynamic-table.js';
 import { Indexing, fieldRule } from './indexing.js';
-import { latin1Write } from './latin1.js';
+import { latin1Copy, latin1Slice, latin1Write } from './latin1.js';
+import { firstDynamicIndex, staticNames } from './static-table.js';
 
 /** Representations and the bits that their first byte leaves to an integer (RFC 7541 section 6). */
 const indexedField = 0x80;
@@ -135,8 +136,20 @@ export class HpackEncoder {
     const nameIndex = rule.staticIndex || this.#table.indexOfName(name);
     if (!this.#isWorthIndexing(rule.indexing, nameIndex, name, value))
       return writeLiteral(literalWithoutIndexing, literalMask, nameIndex, name, value, target, at);
-    this.#table.insert(name, value);
-    return writeLiteral(literalWithIndexing, literalWithIndexingMask, nameIndex, name, value, target, at);
+    at = writeLiteral(literalWithIndexing, literalWithIndexingMask, nameIndex, name, value, target, at);
+    this.#table.insert(this.#ownName(name, nameIndex), latin1Slice(target, at - value.length, at));
+    return at;
+  }
+
+  /**
+   * Name of a new entry, whose strings are copies: one cut out of a larger text would hold all of that for as long as the
+   * entry lives.
+   */
+  #ownName(name: string, nameIndex: number): string {
+    if (nameIndex === 0) return latin1Copy(name);
+    return nameIndex < firstDynamicIndex
+      ? staticNames[nameIndex]!
+      : this.#table.nameAt(this.#table.counterpart(nameIndex));
   }
 
   #isWorthIndexing(indexing: Indexing, nameIndex: number, name: string, value: string): boolean {
