@@ -18,6 +18,7 @@ const record: AccessRecord = {
   durationMs: 12.4,
   protocol: 'HTTP/1.1',
   responseCode: 200,
+  grpcStatus: undefined,
   responseFlags: '-',
   responseCodeDetails: 'via_upstream',
   connectionTerminationDetails: undefined,
