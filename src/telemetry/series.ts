@@ -170,8 +170,8 @@ export class CallSeries {
 
   messages(): MessageSeries {
     return (this.#messages ??= {
-      requests: this.#registry.counter('istio_request_messages_total', ...partyLabels(this.call)),
-      responses: this.#registry.counter('istio_response_messages_total', ...partyLabels(this.call)),
+      requests: this.#createCounter('istio_request_messages_total'),
+      responses: this.#createCounter('istio_response_messages_total'),
     });
   }
 
@@ -183,6 +183,10 @@ export class CallSeries {
       this.#connections.set(flags, series);
     }
     return series;
+  }
+
+  #createCounter(name: string): Series {
+    return this.#registry.adopt(new Series(SeriesKind.COUNTER, name, partyLabels(this.call), 1));
   }
 
   #create(outcome: Outcome): RequestSeries {
