@@ -75,6 +75,8 @@ export function tellGrpc(headers: Headers, status: number, message: string | Uin
 
 /** Percent-encodes UTF-8 as `grpc-message` wants it: everything but printable ASCII, and the percent sign. */
 export function encodeGrpcMessage(message: string | Uint8Array): string {
-  const text = Buffer.from(message).toString('latin1').replace(/[ \n]+$/, '');
+  const text = Buffer.from(message)
+    .toString('latin1')
+    .replace(/[ \n]+$/, '');
   return text.replace(/[^ -$&-~]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
