@@ -72,5 +72,7 @@ describe('the text of a status', () => {
   });
   it('leaves spaces and quotes as they are, and has no line feed at its end', () =>
     assert.equal(encodeGrpcMessage('100% "no"\nlateen: é\n'), '100%25 "no"%0Alateen: %C3%A9'));
+  it('is cut between characters where it would be too long for a header', () =>
+    assert.equal(encodeGrpcMessage(`a${'é'.repeat(2000)}`), `a${'%C3%A9'.repeat(1023)}`));
   it('may be any bytes', () => assert.equal(encodeGrpcMessage(Buffer.from([0, 0x41, 0xff])), '%00A%FF'));
 });

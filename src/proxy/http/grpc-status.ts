@@ -5,6 +5,8 @@ import { findHeader, setHeader, type Headers } from './message.js';
 /** What Envoy takes a status for that is no number. */
 export const invalidGrpcStatus = -1;
 
+const space = 0x20;
+const lineFeed = 0x0a;
 const grpcType = 'application/grpc';
 
 /**
@@ -73,10 +75,15 @@ export function tellGrpc(headers: Headers, status: number, message: string | Uin
   if (encoded !== '') setHeader(headers, 'grpc-message', encoded);
 }
 
+/** Longest text of a status, in bytes before it is encoded: three times as much fits what clients take as headers. */
+const longestMessage = 2048;
+
 /** Percent-encodes UTF-8 as `grpc-message` wants it: everything but printable ASCII, and the percent sign. */
 export function encodeGrpcMessage(message: string | Uint8Array): string {
-  const text = Buffer.from(message)
-    .toString('latin1')
-    .replace(/[ \n]+$/, '');
+  const bytes = Buffer.from(message);
+  let end = Math.min(bytes.length, longestMessage);
+  if (end < bytes.length) while (end > 0 && (bytes[end]! & 0xc0) === 0x80) end--; // no character is cut
+  while (end > 0 && (bytes[end - 1] === space || bytes[end - 1] === lineFeed)) end--;
+  const text = bytes.toString('latin1', 0, end);
   return text.replace(/[^ -$&-~]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
 }
