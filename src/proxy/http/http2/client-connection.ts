@@ -5,7 +5,7 @@ import { Http2Connection, type HeaderBlock } from './connection.js';
 import { Http2ClientStream, isWhole } from './client-stream.js';
 import { FrameBudget } from './frame-budget.js';
 import { errorCode, largestStreamId, preface, setting, ConnectionError } from './frames.js';
-import { writeRequestHead } from './heads.js';
+import { isHeadAll, writeRequestHead } from './heads.js';
 import type { Http2Limits } from './limits.js';
 import type { TunnelAddresses } from './stream-tunnel.js';
 
@@ -95,6 +95,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
     this.streams.set(id, stream);
     try {
       writeRequestHead(this.writer, id, events.request, this.#carries);
+      if (isHeadAll(events.request)) stream.markHeadAll();
       events.onUpstreamReady(stream);
     } catch (error) {
       stream.cancel();

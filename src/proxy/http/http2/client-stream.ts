@@ -40,6 +40,11 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
 
   // ---- to the server
 
+  /** The head that was sent has ended the stream. */
+  markHeadAll(): void {
+    this.markLocalEnd();
+  }
+
   override sendEnd(trailers: Headers | undefined): void {
     // What asks for a tunnel goes on after its head: nothing of it ends before the server has answered.
     if (this.#upgrade === undefined) super.sendEnd(trailers);

@@ -260,10 +260,10 @@ it('nothing is read after a stop, not even of the same bytes', () => {
   assert.deepEqual(seen, [frameType.settings, 99]);
 });
 
-it('tells whether a frame or block is under way', () => {
+it('tells which frame or block is under way, so that one that never ends is found', () => {
   const ignore = () => undefined;
   const reader = new FrameReader({ onData: ignore, onHeaders: ignore, onControl: ignore }, longestBlock, false);
-  const states: boolean[] = [];
+  const states: number[] = [];
   for (const bytes of [
     settings,
     frame(frameType.ping, 0, 0, '12345678').subarray(0, 3),
@@ -273,7 +273,7 @@ it('tells whether a frame or block is under way', () => {
     frame(frameType.continuation, flag.endHeaders, 1, 'a'),
   ]) {
     reader.feed(bytes);
-    states.push(reader.isWithin);
+    states.push(reader.underWay);
   }
-  assert.deepEqual(states, [false, true, true, false, true, false]);
+  assert.deepEqual(states, [0, 2, 2, 0, 3, 0]);
 });

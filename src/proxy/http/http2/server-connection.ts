@@ -6,7 +6,7 @@ import type { Headers, ResponseHead } from '../message.js';
 import type { RequestHandler } from '../request-handler.js';
 import { Http2Connection, type HeaderBlock } from './connection.js';
 import { FrameBudget } from './frame-budget.js';
-import { ConnectionError, errorCode, largestStreamId, setting, StreamError, type ErrorCode } from './frames.js';
+import { ConnectionError, errorCode, largestStreamId, setting, StreamError } from './frames.js';
 import { readRequestHead, writeResponseHead } from './heads.js';
 import type { Http2Limits } from './limits.js';
 import { Http2ServerStream } from './server-stream.js';
@@ -18,6 +18,8 @@ const mostFaults = { atOnce: 100, perSecond: 100 / 30 };
 const mostFaultsOfMesh = { atOnce: 1000, perSecond: 100 };
 /** Above this many bytes that the caller does not take no further requests of it are read. */
 const mostQueuedBytes = 1024 * 1024;
+/** How long a caller may take to answer the announcement that the connection ends. */
+const announcementMs = 1000;
 const pingContent = Buffer.from('lateen\0\0', 'latin1');
 
 export interface ServerOptions {
@@ -32,9 +34,14 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   readonly handler: RequestHandler;
   readonly addresses: TunnelAddresses;
   readonly #options: ServerOptions;
+  /** The highest stream that we worked on, and the highest that the caller has opened. */
   #lastStream = 0;
+  #highestStream = 0;
   #drainState: 'open' | 'announced' | 'final' = 'open';
-  #withinSinceMs = 0;
+  #announcedMs = 0;
+  /** What is under way of a frame since when. */
+  #frameUnderWay = 0;
+  #frameSinceMs = 0;
   #idleSinceMs = performance.now();
 
   constructor(socket: Socket, handler: RequestHandler, options: ServerOptions) {
@@ -68,6 +75,15 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     return writeResponseHead(this.writer, streamId, head, endStream);
   }
 
+  /**
+   * The answer of a server that was asked to switch protocols and did not: success would mean here that it has.
+   * @returns bytes of the head
+   */
+  writeUnswitchedHead(streamId: number, head: ResponseHead, endStream: boolean): number {
+    if (this.#options.carries) return writeResponseHead(this.writer, streamId, head, endStream, true);
+    return this.writeHead(streamId, { ...head, status: 501 }, endStream);
+  }
+
   get isIdle(): boolean {
     return this.streams.size === 0;
   }
@@ -76,6 +92,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   drain(): void {
     if (this.#drainState !== 'open' || this.isOver) return;
     this.#drainState = 'announced';
+    this.#announcedMs = performance.now();
     this.writer.goaway(largestStreamId, errorCode.noError);
     this.writer.ping(pingContent, false); // its answer comes behind every request that was sent before the announcement arrived
   }
@@ -94,17 +111,18 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   }
 
   protected override isIdleStream(id: number): boolean {
-    return id % 2 === 0 || id > this.#lastStream;
+    return id % 2 === 0 || id > this.#highestStream;
   }
 
   protected override onNewBlock(id: number, { fields, listBytes, isTooLarge, endStream }: HeaderBlock): void {
     if (id % 2 === 0) throw new ConnectionError(errorCode.protocolError, 'callers open streams of odd numbers');
-    if (id <= this.#lastStream) {
+    if (id <= this.#highestStream) {
       this.refuseOldStream(id);
       return;
     }
+    this.#highestStream = id;
     if (this.#drainState === 'final' || this.streams.size >= this.limits.maxConcurrentStreams) {
-      this.#lastStream = this.#drainState === 'final' ? this.#lastStream : id;
+      if (this.#drainState !== 'final') this.#lastStream = id;
       this.countFault();
       this.writeReset(id, errorCode.refusedStream);
       return;
@@ -116,7 +134,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     if (isTooLarge) {
       this.countFault();
       this.handler.onMalformed(431, 'the header list is too long');
-      stream.refuse(431);
+      stream.refuse(431, endStream);
       return;
     }
     stream.begin(this.#readHead(fields, listBytes, endStream), endStream);
@@ -136,9 +154,8 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     if (!this.isOver) this.socket.resume();
   }
 
-  protected override onPeerReset(code: ErrorCode): void {
-    // Whoever has its answer and wants no more of the request is no burden.
-    if (code !== errorCode.noError) this.countFault();
+  protected override onPeerReset(): void {
+    this.countFault();
   }
 
   protected override onSetting(): void {
@@ -164,11 +181,12 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   }
 
   protected override onSecond(nowMs: number): void {
-    this.#endDrain(); // a caller that does not answer pings has had its second
+    if (nowMs - this.#announcedMs >= announcementMs) this.#endDrain();
     const { headTimeoutMs, idleTimeoutMs } = this.handler.limits;
-    const isLate = this.isWithinFrame || !this.hasSettings;
-    this.#withinSinceMs = !isLate ? 0 : this.#withinSinceMs === 0 ? nowMs : this.#withinSinceMs;
-    if (this.#withinSinceMs !== 0 && nowMs - this.#withinSinceMs > headTimeoutMs)
+    const underWay = this.hasSettings ? this.frameUnderWay : -1;
+    if (underWay !== this.#frameUnderWay) this.#frameSinceMs = nowMs;
+    this.#frameUnderWay = underWay;
+    if (underWay !== 0 && nowMs - this.#frameSinceMs > headTimeoutMs)
       this.end(errorCode.enhanceYourCalm, 'a frame took too long');
     else if (this.isIdle && nowMs - this.#idleSinceMs > idleTimeoutMs) this.drain();
   }
