@@ -109,6 +109,8 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   protected abstract isIdleStream(id: number): boolean;
   protected abstract onNewBlock(id: number, block: HeaderBlock): void;
   protected abstract onSetting(id: number, value: number): void;
+  /** The peer has told settings, all of which are in force. */
+  protected abstract onSettings(): void;
   protected abstract onGoaway(lastStreamId: number, code: number): void;
   protected abstract onPingAck(): void;
   /** The highest stream of the peer's that we worked on. */
@@ -361,6 +363,7 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     for (let at = start; at < start + length; at += 6)
       this.#applySetting(bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2));
     this.writer.settingsAck();
+    this.onSettings();
   }
 
   #applySetting(id: number, value: number): void {

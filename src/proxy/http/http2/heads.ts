@@ -232,6 +232,13 @@ export function writeRequestHead(
 
 // ---- responses
 
+/** Whether a Lateen proxy says that the server did not switch protocols though it was asked to; that is taken out. */
+export function takeUnswitched(list: Headers): boolean {
+  if (list[2] !== versionField || list[3] !== unswitched) return false;
+  list.splice(2, 2);
+  return true;
+}
+
 /** @throws StreamError */
 export function readResponseHead(list: Headers, listBytes: number, method: string, endStream: boolean): ResponseHead {
   if (list[0] !== ':status' || !/^[1-9]\d\d$/.test(list[1]!)) malformed(':status is missing or malformed');

@@ -162,6 +162,10 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     // how many streams we may open is nothing that a server does
   }
 
+  protected override onSettings(): void {
+    // see above
+  }
+
   protected override onGoaway(): void {
     // the caller opens no more streams
   }
