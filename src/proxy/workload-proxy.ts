@@ -132,6 +132,7 @@ export class WorkloadProxy implements ResourceHandler {
           resources,
           waiting: this.#countWaiting(type),
         })),
+      learned: () => [...this.#listeners.values()].flatMap(({ learned }) => learned ?? []),
     });
     this.#registry.gauge('istio_build', 'component', 'proxy', 'tag', options.version).set(0, 1);
     const droppedLines = this.#registry.counter('lateen_access_log_lines_dropped_total');

@@ -1,6 +1,7 @@
 // Adds up what all proxies report: totals for /metrics, and a sliding minute for live views.
 import type { Applied, Certificate, Report } from './gen/observation_pb.js';
 import { SeriesKind } from './gen/observation_pb.js';
+import { decodeLearnedPorts, type LearnedPort } from './learned-ports.js';
 import { requestLayout } from './series.js';
 import { TrafficWindow } from './traffic-window.js';
 
@@ -46,10 +47,14 @@ export class Collector {
   readonly #runs = new Map<string, ProxyRun>();
   readonly #certificates = new Map<string, Certificate>();
   readonly #applied = new Map<string, readonly Applied[]>();
+  readonly #learned = new Map<string, readonly LearnedPort[]>();
+  readonly #onLearned: () => void;
   #dropped = 0;
 
-  constructor(nowMs: () => number) {
+  /** @param onLearned called when a proxy has learned something of its ports */
+  constructor(nowMs: () => number, onLearned: () => void = () => undefined) {
     this.window = new TrafficWindow(nowMs);
+    this.#onLearned = onLearned;
   }
 
   get totals(): Iterable<Total> {
@@ -71,6 +76,11 @@ export class Collector {
     return this.#applied;
   }
 
+  /** What each workload's proxy last said it has learned of ports that nobody declared. */
+  get learned(): ReadonlyMap<string, readonly LearnedPort[]> {
+    return this.#learned;
+  }
+
   /** Begins a stream of a workload's proxy; the returned function takes its reports. */
   open(workload: string): (report: Report) => void {
     const byId = new Map<number, Reported>();
@@ -86,6 +96,10 @@ export class Collector {
       }
       if (report.certificate !== undefined) this.#certificates.set(workload, report.certificate);
       if (report.applied.length > 0) this.#applied.set(workload, report.applied.slice(0, mostTypes));
+      if (report.learned.length > 0) {
+        this.#learned.set(workload, decodeLearnedPorts(report.learned));
+        this.#onLearned();
+      }
     };
   }
 
@@ -95,6 +109,7 @@ export class Collector {
     this.#runs.delete(workload);
     this.#certificates.delete(workload);
     this.#applied.delete(workload);
+    this.#learned.delete(workload);
   }
 
   /** Totals of counters outlive the proxy that counted; its gauges go with it. */

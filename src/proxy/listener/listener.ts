@@ -4,6 +4,7 @@ import net, { type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
+import type { LearnedPort } from '../../telemetry/learned-ports.js';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import { Backoff } from '../../util/backoff.js';
 import { connectionLimit } from '../net/connection-limit.js';
@@ -16,7 +17,7 @@ import { readClientHello } from '../tls/client-hello.js';
 import type { ConnectionInfo } from './connection-info.js';
 import { detectHttp } from './detect-http.js';
 import { findChain, type FilterChain, type Handled, type Inspection, type OpenedAhead } from './filter-chain.js';
-import { PortKnowledge, type LearnedProtocol } from './port-knowledge.js';
+import { PortKnowledge } from './port-knowledge.js';
 import { UndecidedConnection } from './undecided-connection.js';
 
 export interface ListenerConfig {
@@ -102,9 +103,10 @@ export class Listener implements Swept {
   }
 
   /** What was learned of the port; undefined where it is declared, or nothing has come yet. */
-  get learned(): { readonly protocol: LearnedProtocol; readonly sinceMs: number } | undefined {
-    const { learned, sinceMs } = this.#knowledge;
-    return learned === undefined || !this.#config.inspectsHttp ? undefined : { protocol: learned, sinceMs };
+  get learned(): LearnedPort | undefined {
+    const { learned: protocol, sinceMs } = this.#knowledge;
+    if (protocol === undefined || !this.#config.inspectsHttp) return undefined;
+    return { listener: this.#config.name, protocol, sinceMs };
   }
 
   /** Whether it takes connections. */

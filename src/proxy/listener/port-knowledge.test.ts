@@ -1,7 +1,8 @@
 // What is learned of a port, and how long it makes silent clients wait.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { PortKnowledge, type LearnedProtocol } from './port-knowledge.js';
+import type { LearnedProtocol } from '../../telemetry/learned-ports.js';
+import { PortKnowledge } from './port-knowledge.js';
 
 function after(...notes: LearnedProtocol[]): PortKnowledge {
   const knowledge = new PortKnowledge();

@@ -1,8 +1,6 @@
 // What was learned of a port whose protocol nobody declared. It decides how long a silent connection is waited for, and nothing
 // else: each connection is read as what it brings, so what was learned wrongly costs time at most, and mends itself.
-
-/** What the last connection that told something carried: one of two versions of HTTP, or bytes, by who spoke first. */
-export type LearnedProtocol = 'http' | 'http2' | 'client-first' | 'server-first';
+import type { LearnedProtocol } from '../../telemetry/learned-ports.js';
 
 /** How long the server is left alone where connections are known to begin with a request: idle ones are opened ahead too. */
 const requestWaitMs = 1000;
