@@ -29,6 +29,8 @@ describe('an AuthorizationPolicy', () => {
                 notNamespaces: ['*-b'],
                 ipBlocks: ['10.0.0.1', '10.0.0.0/8', '::1', 'fe80::/10'],
                 notIpBlocks: ['0.0.0.0/0'],
+                remoteIpBlocks: ['10.0.0.0/8'],
+                notRemoteIpBlocks: ['10.1.0.0/16'],
               },
             },
             { source: { serviceAccounts: ['a', 'ns/a.b'], notServiceAccounts: ['c'] } },
@@ -51,6 +53,7 @@ describe('an AuthorizationPolicy', () => {
             { key: 'request.headers[X-A]', values: ['any * thing', '*/*'] },
             { key: 'request.headers[:authority]', notValues: ['a'] },
             { key: 'source.ip', values: ['10.0.0.0/8'] },
+            { key: 'remote.ip', notValues: ['::1'] },
             { key: 'source.namespace', values: ['a*'] },
             { key: 'source.principal', values: ['*'] },
             { key: 'source.serviceAccount', values: ['a/b'] },
@@ -88,8 +91,6 @@ describe('a refused AuthorizationPolicy', () => {
     for (const field of [
       'requestPrincipals',
       'notRequestPrincipals',
-      'remoteIpBlocks',
-      'notRemoteIpBlocks',
       'trustDomains',
     ])
       assert.match(source(`${field}: [a]`)[0]!, new RegExp(`^LAT0002 1 .*${field}: is not supported yet; `));
@@ -99,7 +100,6 @@ describe('a refused AuthorizationPolicy', () => {
     for (const key of [
       'request.auth.principal',
       'request.auth.claims[iss]',
-      'remote.ip',
       'experimental.envoy.filters.a[b]',
     ])
       assert.match(
