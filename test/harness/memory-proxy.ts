@@ -70,8 +70,6 @@ export function proxy(options: ProxyOptions = {}) {
           name,
           edsName: undefined,
           connectTimeoutMs: 1000,
-          httpProtocol: 'http1',
-          http2: defaultHttp2Limits,
           balancer: 'round-robin',
           service: { host: `${name}.example`, name, namespace: 'shop' },
           provenance: undefined,

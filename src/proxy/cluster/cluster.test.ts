@@ -1,5 +1,4 @@
 // Holds clusters to what changes must keep: connections to endpoints that stay, and requests to those that leave.
-import { defaultHttp2Limits } from '../http/http2/limits.js';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { unlimitedConnections } from '../../../test/harness/connections.js';
@@ -30,8 +29,6 @@ const configOf = (changes: Partial<ClusterConfig> = {}): ClusterConfig => ({
   name: 'outbound|80||shop',
   edsName: 'outbound|80||shop',
   connectTimeoutMs: 5000,
-  httpProtocol: 'http1',
-  http2: defaultHttp2Limits,
   balancer: 'round-robin',
   service: undefined,
   provenance: undefined,

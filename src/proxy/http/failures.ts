@@ -1,4 +1,5 @@
 // What the proxy answers when it cannot forward: Envoy's status, flags, details and text, and in one sentence of ours why.
+import { grpcCodes } from '../../util/grpc-codes.js';
 import type { Denial } from '../authorization/policies.js';
 
 /** Everything that can go wrong between a request and its answer. */
@@ -14,7 +15,10 @@ export type Failure =
   | { readonly kind: 'overflow' }
   /** One attempt took longer than the route gives it. */
   | { readonly kind: 'try-timeout'; readonly afterMs: number }
-  | { readonly kind: 'timeout'; readonly afterMs: number }
+  /** The answer was not complete in time; `isCallers`: in the time that a caller of gRPC gave it. */
+  | { readonly kind: 'timeout'; readonly afterMs: number; readonly isCallers?: boolean }
+  /** Request and answer together took longer than the route, or a caller of gRPC, gives them. */
+  | { readonly kind: 'expired'; readonly afterMs: number; readonly isCallers: boolean; readonly requestEnded: boolean }
   | { readonly kind: 'stream-idle' }
   | { readonly kind: 'not-allowed'; readonly method: string }
   /** Our own code threw. */
@@ -25,6 +29,8 @@ export type Failure =
 /** How a failure is told. */
 export interface FailureAnswer {
   readonly status: number;
+  /** Status of gRPC, where it is another than the status of HTTP stands for. */
+  readonly grpcStatus?: number;
   readonly flags: string;
   readonly details: string;
   /** Envoy's text. */
@@ -35,6 +41,14 @@ export interface FailureAnswer {
 }
 
 const reset = 'upstream connect error or disconnect/reset before headers. reset reason: ';
+
+/** Envoy tells gRPC UNAVAILABLE here; that invites callers to try again what may be done already. */
+const upstreamTimeout = {
+  status: 504,
+  grpcStatus: grpcCodes.DEADLINE_EXCEEDED,
+  flags: 'UT',
+  body: 'upstream request timeout',
+} as const;
 
 export function answerFor(failure: Failure): FailureAnswer {
   switch (failure.kind) {
@@ -85,15 +99,23 @@ export function answerFor(failure: Failure): FailureAnswer {
         headers: ['x-envoy-overloaded', 'true'],
       };
     case 'try-timeout':
-      return { status: 504, flags: 'UT', details: 'upstream_per_try_timeout', body: 'upstream request timeout' };
+      return { ...upstreamTimeout, details: 'upstream_per_try_timeout' };
     case 'timeout':
-      return { status: 504, flags: 'UT', details: 'response_timeout', body: 'upstream request timeout' };
+      return { ...upstreamTimeout, details: 'response_timeout' };
+    case 'expired':
+      return {
+        status: failure.requestEnded ? 504 : 408,
+        grpcStatus: grpcCodes.DEADLINE_EXCEEDED,
+        flags: 'DT',
+        details: 'max_duration_timeout',
+        body: 'downstream duration timeout',
+      };
     case 'stream-idle':
       return { status: 504, flags: 'SI', details: 'stream_idle_timeout', body: 'stream timeout' };
     case 'not-allowed':
       return { status: 403, flags: 'NR', details: 'upgrade_failed', body: '' };
     case 'internal':
-      return { status: 500, flags: '-', details: 'internal_error', body: '' };
+      return { status: 500, grpcStatus: grpcCodes.INTERNAL, flags: '-', details: 'internal_error', body: '' };
     case 'bad-path':
       return { status: 400, flags: '-', details: 'path_normalization_failed', body: '' };
     case 'denied':
@@ -113,6 +135,8 @@ export interface FailureContext {
   /** `Kind/namespace/name field` that decided. */
   readonly decidedBy: string | undefined;
 }
+
+const callers = ' (the deadline of the caller, grpc-timeout)';
 
 /** One sentence for the person who sees the answer: what, why, and what to do. */
 export function explainFailure(failure: Failure, context: FailureContext): string {
@@ -140,7 +164,9 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
     case 'try-timeout':
       return `${target} did not answer within ${failure.afterMs} ms in any attempt${by}`;
     case 'timeout':
-      return `${target} did not answer within ${failure.afterMs} ms${by}`;
+      return `${target} did not answer within ${failure.afterMs} ms${failure.isCallers === true ? callers : by}`;
+    case 'expired':
+      return `the call of ${target} was not over within ${failure.afterMs} ms${failure.isCallers ? callers : by}`;
     case 'stream-idle':
       return `nothing was sent in either direction for too long`;
     case 'not-allowed':
