@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 /** What `main.ts` and `serve-role.ts` load for others than the data plane. */
-const othersOnly = ['src/cli/cli.ts', 'src/app/control/control.ts'];
+const othersOnly = new Set(['src/cli/cli.ts', 'src/app/control/control.ts']);
 
 /** Every file of ours and every library that the program loads as a data plane. */
 async function findLoaded(): Promise<{ readonly files: ReadonlySet<string>; readonly libraries: readonly string[] }> {
@@ -26,7 +26,7 @@ async function findLoaded(): Promise<{ readonly files: ReadonlySet<string>; read
   const files = new Set<string>();
   const libraries = new Set<string>();
   const visit = (file: string): void => {
-    if (files.has(file) || othersOnly.includes(file)) return;
+    if (files.has(file) || othersOnly.has(file)) return;
     files.add(file);
     for (const { path, external } of metafile.inputs[file]!.imports) {
       if (external !== true) visit(path);
