@@ -114,8 +114,12 @@ ${fieldTable(meshConfigSchema)}
   \`ALLOW_ANY\`) is not here yet.
 - Without retries too a request is sent once more that is safe to repeat, met an idle connection that the server had just closed,
   and was not seen by it (RFC 9110 section 9.2.2).
-- Ports of protocol \`http2\` and \`grpc\` are carried as opaque bytes over mTLS, with TCP metrics; routes for them are named in an
-  info diagnostic. Of upgrades only that to WebSocket is passed on, as in Istio.
+- \`connectionPool.http.maxConcurrentStreams\` is 100 by default, in Istio 2^31-1, and so is what callers may have under way on one
+  connection; of bodies 256 KiB are sent ahead on one stream, 1 MiB on a connection.
+- Ports 25, 53, 3306 and 27017 without a declaration carry TCP in ServiceEntries and mesh.yaml too, not only in Services. Of upgrades only that to WebSocket is passed on, as in Istio.
+- A gRPC call that takes too long is answered DEADLINE_EXCEEDED, whether its caller's \`grpc-timeout\` or the route's \`timeout\` ran out;
+  Envoy answers UNAVAILABLE for the latter, which invites callers to repeat what may be done already. Errors of the proxy's own are
+  INTERNAL. gRPC-Web passes untranslated, on ports named \`grpc-web\` too; what the proxy answers it is HTTP, which its clients read.
 - A retry budget of 20 % (at least 3) holds for every host; in Istio only where a DestinationRule has one.
 - Of several ServiceEntries for one host in one namespace the oldest counts; Istio adds their ports and endpoints up. A ServiceEntry
   with the host of a service of mesh.yaml has no effect at all.

@@ -88,20 +88,12 @@ describe('a refused AuthorizationPolicy', () => {
   it('has fields that come later', () => {
     for (const field of ['targetRef: {}', 'targetRefs: []', 'provider: {name: a}'])
       assert.match(refusals(field)[0]!, /^LAT0002 1 \w+: is not supported yet/);
-    for (const field of [
-      'requestPrincipals',
-      'notRequestPrincipals',
-      'trustDomains',
-    ])
+    for (const field of ['requestPrincipals', 'notRequestPrincipals', 'trustDomains'])
       assert.match(source(`${field}: [a]`)[0]!, new RegExp(`^LAT0002 1 .*${field}: is not supported yet; `));
   });
 
   it('has conditions that come later', () => {
-    for (const key of [
-      'request.auth.principal',
-      'request.auth.claims[iss]',
-      'experimental.envoy.filters.a[b]',
-    ])
+    for (const key of ['request.auth.principal', 'request.auth.claims[iss]', 'experimental.envoy.filters.a[b]'])
       assert.match(
         condition(`key: '${key}', values: [a]`)[0]!,
         /^LAT0002 1 rules\[0\]\.when\[0\]\.key: .* is not supported yet; /,

@@ -64,17 +64,17 @@ const httpSettings = record({
     duration.optional(),
     'How long a connection without requests is kept; default that of tcp, 1h; 0s: for ever.',
   ),
-  maxConcurrentStreams: refused(
-    'Streams of one HTTP/2 connection.',
-    'connections between proxies carry one request at a time; leave it out',
+  maxConcurrentStreams: describe(
+    count.optional(),
+    'Requests that are under way on one connection of HTTP/2; default and 0: 100. Without effect where HTTP/1.1 is spoken.',
   ),
-  useClientProtocol: refused(
-    'Keeps the protocol of the caller.',
-    'connections between proxies carry HTTP/1.1; leave it out',
+  useClientProtocol: describe(
+    z.boolean().optional(),
+    'Speaks the version of HTTP to the host that the caller speaks, whatever the port is declared as and h2UpgradePolicy says; default false.',
   ),
-  h2UpgradePolicy: refused(
-    'Carries HTTP/1.1 requests over HTTP/2.',
-    'connections between proxies carry HTTP/1.1; leave it out',
+  h2UpgradePolicy: describe(
+    z.enum(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']).optional(),
+    'UPGRADE: speaks HTTP/2 to the host, on detected ports too; DO_NOT_UPGRADE: leaves requests as they are; DEFAULT (default): as MeshConfig says.',
   ),
 });
 

@@ -28,6 +28,9 @@ trafficPolicy:
       maxRequestsPerConnection: 3
       maxRetries: 4
       idleTimeout: 0s
+      maxConcurrentStreams: 5
+      useClientProtocol: false
+      h2UpgradePolicy: UPGRADE
   outlierDetection: &outlier
     consecutive5xxErrors: 0
     consecutiveGatewayErrors: 2
@@ -145,9 +148,9 @@ describe('a refused DestinationRule', () => {
       assert.match(said(`{tcp: {connectTimeout: ${time}}}`)[0]!, /^\.tcp\.connectTimeout: must be/);
   });
 
-  it('says why HTTP/2 settings are not taken', () => {
-    assert.deepEqual(refusals('host: a\ntrafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}'), [
-      'LAT0002 2 trafficPolicy.connectionPool.http.h2UpgradePolicy: is not supported yet; connections between proxies carry HTTP/1.1; leave it out',
+  it('has an upgrade policy that does not exist', () => {
+    assert.deepEqual(refusals('host: a\ntrafficPolicy: {connectionPool: {http: {h2UpgradePolicy: ALWAYS}}}'), [
+      'IST0106 2 trafficPolicy.connectionPool.http.h2UpgradePolicy: must be one of DEFAULT, DO_NOT_UPGRADE, UPGRADE',
     ]);
   });
 

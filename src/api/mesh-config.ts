@@ -76,6 +76,10 @@ export const meshConfigSchema = record({
     tcpKeepalive.optional(),
     'Probes silent connections where no DestinationRule says otherwise. Default: none.',
   ),
+  h2UpgradePolicy: describe(
+    z.enum(['DO_NOT_UPGRADE', 'UPGRADE']).default('DO_NOT_UPGRADE'),
+    'UPGRADE: requests to ports declared http are sent in HTTP/2, whatever the caller speaks. Default DO_NOT_UPGRADE.',
+  ),
   defaultTrafficPolicy: describe(
     defaultTrafficPolicy.optional(),
     'Blocks for hosts whose DestinationRules do not have them.',

@@ -15,7 +15,7 @@ meshConfig:
   defaultTrafficPolicy:
     connectionPool:
       tcp: {maxConnections: 1, connectTimeout: 1s, tcpKeepalive: {time: 1s}, maxConnectionDuration: 1s, idleTimeout: 1s}
-      http: {http1MaxPendingRequests: 1, http2MaxRequests: 1, maxRequestsPerConnection: 1, maxRetries: 1, idleTimeout: 1s}
+      http: {http1MaxPendingRequests: 1, http2MaxRequests: 1, maxRequestsPerConnection: 1, maxRetries: 1, idleTimeout: 1s, maxConcurrentStreams: 1, useClientProtocol: true, h2UpgradePolicy: UPGRADE}
     outlierDetection:
       consecutive5xxErrors: 1
       consecutiveGatewayErrors: 1
@@ -25,6 +25,7 @@ meshConfig:
       baseEjectionTime: 1s
       maxEjectionPercent: 1
       minHealthPercent: 1
+  h2UpgradePolicy: UPGRADE
   trustDomain: example.org
   rootNamespace: mesh
   accessLogFile: log/access.log
@@ -98,6 +99,7 @@ describe('mesh.yaml', () => {
         pathNormalization: { normalization: 'DEFAULT' },
         enableTracing: true,
         connectTimeout: '10s',
+        h2UpgradePolicy: 'DO_NOT_UPGRADE',
       },
       certificates: { workloadLifetime: '24h' },
       control: { xdsPort: 0, xdsTlsPort: 0 },

@@ -1,6 +1,7 @@
 // mesh.yaml: what runs on this machine. Unknown keys are refused; what a later version brings is refused as "not yet".
 import { isIP } from 'node:net';
 import { meshConfigSchema } from './mesh-config.js';
+import { portProtocols, protocolOf } from './port-protocol.js';
 import { describe, duration, labels, nonEmptyText, portNumber, record, refused, z } from './schema.js';
 import { parseDurationMs } from '../util/duration.js';
 
@@ -16,13 +17,9 @@ const accountName = z
   .regex(/^[A-Za-z0-9]([-A-Za-z0-9._]{0,251}[A-Za-z0-9])?$/, 'must be the name of a service account');
 const namespaceName = z.string().regex(dnsLabel, 'must be a namespace');
 
-/** Protocols of a port; absent means that the first bytes decide. */
-export const portProtocols = ['http', 'http2', 'grpc', 'tcp', 'tls'] as const;
-export type PortProtocol = (typeof portProtocols)[number];
-
 const protocol = describe(
   z.enum(portProtocols).optional(),
-  'http, http2, grpc, tcp or tls; absent: HTTP where the first bytes are a method, else TCP.',
+  'http, http2, grpc, grpc-web, tcp, tls, https, or detect: the first bytes of each connection tell. Absent: what the name of the port begins with, where that is one of these; ports 25, 53, 3306 and 27017 tcp; else detect.',
 );
 
 const servicePort = record({
@@ -283,7 +280,13 @@ function checkRunnable(value: Runnable, context: z.RefinementCtx): void {
 function checkPorts(ports: readonly z.infer<typeof servicePort>[], context: z.RefinementCtx): void {
   const numbers = new Set<number>();
   const names = new Set<string>();
-  for (const [i, { port, name }] of ports.entries()) {
+  for (const [i, { port, name, protocol: declared }] of ports.entries()) {
+    if (protocolOf({ port, name, protocol: declared }) === 'udp')
+      context.addIssue({
+        code: 'custom',
+        path: ['ports', i, 'name'],
+        message: `${name} says UDP, which the mesh does not carry; give it another name, or a protocol`,
+      });
     if (numbers.has(port))
       context.addIssue({ code: 'custom', path: ['ports', i, 'port'], message: `names port ${port} twice` });
     if (name !== undefined && names.has(name))

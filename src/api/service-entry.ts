@@ -1,33 +1,15 @@
 // ServiceEntry (networking.istio.io): a service that is not in mesh.yaml, and where it answers.
 import { isIP } from 'node:net';
+import { istioProtocols } from './port-protocol.js';
 import { describe, exportTo, hostName, labels, portNumber, record, text, unsupported, z } from './schema.js';
 import { workloadEntrySpec } from './workload-entry.js';
 
-/** What Istio calls protocols, and how they are carried. */
-export const entryProtocols = {
-  http: 'http',
-  http2: 'http2',
-  grpc: 'grpc',
-  'grpc-web': 'http',
-  https: 'tls',
-  tls: 'tls',
-  tcp: 'tcp',
-  mongo: 'tcp',
-  redis: 'tcp',
-  mysql: 'tcp',
-} as const;
-
-const protocol = z.string().superRefine((value, context) => {
-  const lower = value.toLowerCase();
-  if (value === '' || Object.hasOwn(entryProtocols, lower)) return;
-  if (lower === 'udp')
-    context.addIssue({ code: 'custom', message: 'is not supported yet: UDP', params: { code: unsupported } });
-  else
-    context.addIssue({
-      code: 'custom',
-      message: `must be one of ${Object.keys(entryProtocols).join(', ').toUpperCase()}`,
-    });
-});
+const protocol = z
+  .string()
+  .refine(
+    (value) => value === '' || value.toLowerCase() === 'udp' || Object.hasOwn(istioProtocols, value.toLowerCase()),
+    `must be one of ${Object.keys(istioProtocols).join(', ').toUpperCase()}`,
+  );
 
 const port = record({
   number: describe(portNumber, 'Port under which the service is called.'),
@@ -37,7 +19,7 @@ const port = record({
   ),
   protocol: describe(
     protocol.optional(),
-    'HTTP, HTTPS, HTTP2, GRPC, GRPC-WEB, TLS, TCP, MONGO, REDIS or MYSQL; absent: HTTP where the first bytes are a method, else TCP.',
+    'HTTP, HTTP2, GRPC, GRPC-WEB, HTTPS, TLS, TCP, MONGO, REDIS or MYSQL; ports of UDP are left out. Absent: TCP for ports 25, 53, 3306 and 27017, for others the first bytes of each connection tell.',
   ),
   targetPort: describe(portNumber.optional(), 'Port of endpoints that name none of their own; default: number.'),
 });

@@ -7,8 +7,14 @@ const servicePort = z.looseObject({
     portNumber,
     'Port under which it is called; of a service in mesh.yaml it should be one of those there.',
   ),
-  name: describe(z.string().optional(), 'The part before the first dash is the protocol, where it is one.'),
-  appProtocol: describe(z.string().optional(), 'Protocol; outweighs that of the name.'),
+  name: describe(
+    z.string().optional(),
+    'The part before the first dash is the protocol, where it is one; else ports 25, 53, 3306 and 27017 carry TCP, and the first bytes of each connection tell on others.',
+  ),
+  appProtocol: describe(
+    z.string().optional(),
+    'Protocol, also kubernetes.io/h2c, kubernetes.io/ws and kubernetes.io/wss; outweighs that of the name.',
+  ),
   protocol: describe(z.string().optional(), 'TCP; ports of UDP are left out.'),
   targetPort: describe(
     z.union([portNumber, z.string()], { error: 'must be a port, or the name of one' }).optional(),

@@ -4,8 +4,9 @@ import type { ConnectionPool, OutlierDetection, RetryBudget } from '../api/conne
 import type { TrafficPolicy } from '../api/destination-rule.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import { parseDurationMs } from '../util/duration.js';
-import { HttpProtocolOptionsSchema, type ClusterSchema } from '../xds/messages.js';
-import { durationOf, typed } from './messages.js';
+import type { ClusterSchema } from '../xds/messages.js';
+import { durationOf } from './messages.js';
+import { httpOptions, type UpstreamHttp } from './upstream-http.js';
 
 type ClusterInit = Exclude<MessageInitShape<typeof ClusterSchema>, { $typeName: string }>;
 
@@ -19,12 +20,16 @@ const defaultBudget = { percent: 20, minRetryConcurrency: 3 };
 export type ConnectionPolicy = Pick<TrafficPolicy, 'connectionPool' | 'outlierDetection' | 'retryBudget'>;
 
 /** Fields of a cluster for connections to endpoints of the mesh. */
-export function connectionFields(meshConfig: MeshConfig, policy: ConnectionPolicy): ClusterInit {
+export function connectionFields(
+  meshConfig: MeshConfig,
+  policy: ConnectionPolicy,
+  http: UpstreamHttp = 'http1',
+): ClusterInit {
   const pool = policy.connectionPool;
   return {
     connectTimeout: durationOf(parseDurationMs(pool?.tcp?.connectTimeout ?? meshConfig.connectTimeout)!),
     circuitBreakers: { thresholds: [thresholds(pool, policy.retryBudget)] },
-    ...httpOptions(pool),
+    ...httpOptions(http, pool),
     ...keepalive(pool?.tcp?.tcpKeepalive ?? meshConfig.tcpKeepalive),
     ...outlierFields(policy.outlierDetection),
   };
@@ -52,30 +57,6 @@ function thresholds(pool: ConnectionPool | undefined, budget: RetryBudget | unde
             minRetryConcurrency: budget?.minRetryConcurrency ?? defaultBudget.minRetryConcurrency,
           },
         }),
-  };
-}
-
-function httpOptions(pool: ConnectionPool | undefined): ClusterInit {
-  const idleTimeout = pool?.http?.idleTimeout ?? pool?.tcp?.idleTimeout;
-  const maxConnectionDuration = pool?.tcp?.maxConnectionDuration;
-  const maxRequestsPerConnection = pool?.http?.maxRequestsPerConnection ?? 0;
-  if (idleTimeout === undefined && maxConnectionDuration === undefined && maxRequestsPerConnection === 0) return {};
-  return {
-    typedExtensionProtocolOptions: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': typed(HttpProtocolOptionsSchema, {
-        commonHttpProtocolOptions: {
-          ...(idleTimeout === undefined ? {} : { idleTimeout: durationOf(parseDurationMs(idleTimeout)!) }),
-          ...(maxConnectionDuration === undefined
-            ? {}
-            : { maxConnectionDuration: durationOf(parseDurationMs(maxConnectionDuration)!) }),
-          ...(maxRequestsPerConnection === 0 ? {} : { maxRequestsPerConnection }),
-        },
-        upstreamProtocolOptions: {
-          case: 'explicitHttpConfig',
-          value: { protocolConfig: { case: 'httpProtocolOptions', value: {} } },
-        },
-      }),
-    },
   };
 }
 

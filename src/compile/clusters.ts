@@ -24,6 +24,7 @@ import { connectListenerName, inboundClusterName, outboundClusterName, serverNam
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import { upstreamTls } from './tls-contexts.js';
+import { inboundHttp, outboundHttp, type UpstreamHttp } from './upstream-http.js';
 import { entrySummary, workloadSummary } from './workload-summary.js';
 
 export interface OutboundClusters {
@@ -79,7 +80,11 @@ const compileCluster = memoize(
       name,
       clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
       edsClusterConfig: { edsConfig: fromAds(), serviceName: name },
-      ...connectionFields(meshConfig, { connectionPool, outlierDetection, retryBudget }),
+      ...connectionFields(
+        meshConfig,
+        { connectionPool, outlierDetection, retryBudget },
+        outboundHttp(meshConfig, port.protocol, connectionPool),
+      ),
       lbPolicy: lbPolicyOf(loadBalancer),
       // What is outside the mesh is sent what the application sends, in plaintext.
       ...(isExternal(service) ? {} : { transportSocketMatches: transportSocketMatches(service, port, subset) }),
@@ -187,7 +192,9 @@ function lbEndpoint(snapshot: Snapshot, member: ServiceEndpoint, port: ServicePo
 /** The application behind a workload's own proxy, for one port; the limits are those of the service's own rule. */
 export function compileInboundCluster(snapshot: Snapshot, workload: Workload, service: Service, port: number): Cluster {
   const { connectionPool, retryBudget, source } = inboundPolicy(snapshot, service, port);
-  return inboundCluster(snapshot.meshConfig, workload, service, port, connectionPool, retryBudget, source);
+  const protocol = service.ports.find((candidate) => candidate.port === port)?.protocol ?? 'detect';
+  const http = inboundHttp(protocol, connectionPool);
+  return inboundCluster(snapshot.meshConfig, workload, service, port, http, connectionPool, retryBudget, source);
 }
 
 const inboundCluster = memoize(
@@ -196,6 +203,7 @@ const inboundCluster = memoize(
     workload: Workload,
     service: Service,
     port: number,
+    http: UpstreamHttp,
     connectionPool: TrafficPolicy['connectionPool'],
     retryBudget: TrafficPolicy['retryBudget'],
     source: DestinationRule | undefined,
@@ -205,7 +213,7 @@ const inboundCluster = memoize(
     return create(ClusterSchema, {
       name,
       clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
-      ...connectionFields(meshConfig, { connectionPool, retryBudget }),
+      ...connectionFields(meshConfig, { connectionPool, retryBudget }, http),
       lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
       loadAssignment: {
         clusterName: name,

@@ -77,11 +77,12 @@ function findIdleSelector(snapshot: Snapshot, entry: ServiceEntry): Diagnostic[]
 function findMissingPorts(snapshot: Snapshot, entry: ServiceEntry): Diagnostic[] {
   const service = snapshot.services.all.find((candidate) => candidate.entry === entry);
   const endpoints = snapshot.entryEndpoints.get(entry) ?? [];
-  return (service?.ports ?? []).flatMap((port, i) => {
+  return (service?.ports ?? []).flatMap((port) => {
     const without = endpoints.find((endpoint) => endpoint.kind === 'workload' && placeOf(endpoint, port) === undefined);
     if (without?.kind !== 'workload') return [];
     const { name, ports } = without.workload;
     const message = `the selected workload ${name} has no port ${targetPort(port)}, only ${ports.map((place) => place.port).join(', ') || 'none'}, so it does not answer for this one; set targetPort`;
+    const i = entry.spec.ports!.findIndex(({ number }) => number === port.port);
     return [finding('warning', 'IST0101', entry, `spec.ports[${i}]`, message)];
   });
 }

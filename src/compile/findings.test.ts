@@ -195,20 +195,39 @@ describe('it is said', () => {
 
   it('that routes are for a service without HTTP', async () => {
     assert.deepEqual(await found(virtualService('a', to('{host: db}', 'db'))), [
-      'warning LAT0007 VirtualService/shop/a:1 spec.hosts[0]: no port of db.shop.svc.cluster.local carries HTTP/1, so its HTTP rules have no effect',
+      'warning LAT0007 VirtualService/shop/a:1 spec.hosts[0]: no port of db.shop.svc.cluster.local carries HTTP, so its HTTP rules have no effect',
     ]);
   });
 
-  it('that a protocol is not read yet', async () => {
-    const problems = findProblems(
-      await snapshotOf(
-        'services: {a: {ports: [{port: 1, protocol: grpc}, {port: 2, protocol: http2}, {port: 3}], command: x}}',
-      ),
-    );
+  it('that a port is of UDP', async () => {
+    const object = (kind: string, version: string, spec: string) =>
+      `apiVersion: ${version}\nkind: ${kind}\nmetadata: {name: udp, namespace: shop}\nspec: {${spec}}\n`;
     assert.deepEqual(
-      problems.map(({ severity, code, path, message }) => `${severity} ${code} ${path} ${message.slice(0, 25)}`),
-      ['info LAT0007 services.a port 1 is declared grpc, ', 'info LAT0007 services.a port 2 is declared http2,'],
+      await found(
+        object(
+          'Service',
+          'v1',
+          'selector: {version: v2}, ports: [{port: 9080}, {port: 53, protocol: UDP}, {port: 54, name: udp-x}]',
+        ),
+        object(
+          'ServiceEntry',
+          'networking.istio.io/v1',
+          'hosts: [a.b], resolution: STATIC, ports: [{number: 53, name: dns, protocol: UDP}], endpoints: [{address: 10.0.0.1}]',
+        ),
+      ),
+      [
+        'Service/shop/udp:1 spec.ports[1]: port 53',
+        'Service/shop/udp:1 spec.ports[2]: port 54',
+        'ServiceEntry/shop/udp:6 spec.ports[0]: port 53',
+      ].map((where) => `warning LAT0007 ${where} is of UDP, which the mesh does not carry`),
     );
+  });
+
+  it('not that gRPC and HTTP/2 have no routes', async () => {
+    const problems = findProblems(
+      await snapshotOf('services: {a: {ports: [{port: 1, protocol: grpc}, {port: 2, protocol: http2}], command: x}}'),
+    );
+    assert.deepEqual(problems, []);
   });
 });
 

@@ -7,6 +7,7 @@ import type { HttpRouteRule, RouteDestination } from '../api/virtual-service.js'
 import type { TrafficPolicy } from '../api/destination-rule.js';
 import { closestWord } from '../util/closest.js';
 import { hostMatches, resolveHost } from '../model/host.js';
+import { readProtocol } from '../model/selecting-services.js';
 import { mayCarryHttp, type Service } from '../model/service.js';
 import { labelsOf } from '../model/service-entries.js';
 import { endpointsOf, type Snapshot } from '../model/snapshot.js';
@@ -33,7 +34,7 @@ export const findProblems = memoize((snapshot: Snapshot): readonly Diagnostic[] 
   ...findIncompleteHosts(snapshot),
   ...findRoutesWithoutPorts(snapshot),
   ...findIdleParts(snapshot),
-  ...findUnreadProtocols(snapshot),
+  ...findUdpPorts(snapshot),
   ...findServiceConflicts(snapshot),
   ...findPolicyProblems(snapshot),
   ...findCollectorProblems(snapshot),
@@ -251,7 +252,7 @@ function findRoutesWithoutPorts(snapshot: Snapshot): Diagnostic[] {
       if (ports === undefined) return [];
       const idle: string[] = [];
       if (http !== undefined && !ports.some(({ protocol }) => mayCarryHttp(protocol)))
-        idle.push(`no port of ${host} carries HTTP/1, so its HTTP rules have no effect`);
+        idle.push(`no port of ${host} carries HTTP, so its HTTP rules have no effect`);
       if (tcp !== undefined && !ports.some(({ protocol }) => takesTcpRules(protocol)))
         idle.push(`no port of ${host} is of protocol tcp or detected, so its TCP rules have no effect`);
       return idle.map((message) => finding('warning', 'LAT0007', virtualService, `spec.hosts[${i}]`, message));
@@ -268,26 +269,22 @@ function findIdleParts(snapshot: Snapshot): Diagnostic[] {
   );
 }
 
-/** Protocols that a later version reads request by request. */
-function findUnreadProtocols(snapshot: Snapshot): Diagnostic[] {
-  return snapshot.services.all.flatMap(({ name, ports, entry, object }) =>
-    ports
-      .filter(({ protocol }) => protocol === 'http2' || protocol === 'grpc')
-      .map(({ port, protocol }): Diagnostic => {
-        const message = `port ${port} is declared ${protocol}, which is carried as bytes in this version: encrypted and counted as TCP, without routes and without counts of requests`;
-        const source = entry ?? object;
-        if (source !== undefined) return finding('info', 'LAT0007', source, 'spec.ports', message);
-        return {
-          severity: 'info',
-          code: 'LAT0007',
-          object: '',
-          file: 'mesh.yaml',
-          line: 0,
-          path: `services.${name}`,
-          message,
-        };
-      }),
-  );
+/** Ports that are left out. */
+function findUdpPorts(snapshot: Snapshot): Diagnostic[] {
+  const left = (object: MeshObject, i: number, port: number) =>
+    finding('warning', 'LAT0007', object, `spec.ports[${i}]`, `port ${port} is of UDP, which the mesh does not carry`);
+  return [
+    ...snapshot.serviceObjects.flatMap((object) =>
+      (object.spec.ports ?? []).flatMap((port, i) =>
+        readProtocol(port) === 'udp' ? [left(object, i, port.port)] : [],
+      ),
+    ),
+    ...snapshot.serviceEntries.flatMap((entry) =>
+      (entry.spec.ports ?? []).flatMap(({ number, protocol }, i) =>
+        protocol?.toLowerCase() === 'udp' ? [left(entry, i, number)] : [],
+      ),
+    ),
+  ];
 }
 
 /** What a Service object says and mesh.yaml says otherwise: mesh.yaml counts. */
@@ -301,8 +298,8 @@ function findServiceConflicts(snapshot: Snapshot): Diagnostic[] {
       return [finding('warning', 'IST0101', object, 'metadata.name', message)];
     }
     const ports = service.ports.map(({ port }) => port);
-    const wrongPorts = (object.spec.ports ?? []).flatMap(({ port }, i) =>
-      ports.includes(port)
+    const wrongPorts = (object.spec.ports ?? []).flatMap(({ port, ...rest }, i) =>
+      ports.includes(port) || readProtocol({ port, ...rest }) === 'udp'
         ? []
         : [
             finding(

@@ -4,6 +4,7 @@ import type { MeshConfig } from '../api/mesh-config.js';
 import {
   HeaderMutationSchema,
   HeaderValueOption_HeaderAppendAction,
+  HttpConnectionManager_CodecType as CodecType,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManager_ServerHeaderTransformation,
@@ -16,8 +17,9 @@ import type { PolicyFilters } from './authorization-policies.js';
 import { durationOf, fromAds, typed } from './messages.js';
 import { inboundRetries } from './retries.js';
 import { routeFilters } from './route-filters.js';
-import { meshAlpn } from './tls-contexts.js';
+import { offeredAlpn } from './tls-contexts.js';
 import { compileTracing, type TracedWorkload } from './tracing.js';
+import { http2Options } from './upstream-http.js';
 
 type ManagerInit = Exclude<MessageInitShape<typeof HttpConnectionManagerSchema>, { $typeName: string }>;
 
@@ -34,10 +36,11 @@ const alpn = {
     value: typed(TypedStructSchema, {
       typeUrl: 'type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig',
       value: {
-        alpnOverride: ['HTTP10', 'HTTP11'].map((upstreamProtocol) => ({
-          upstreamProtocol,
-          alpnOverride: [...meshAlpn.http],
-        })),
+        alpnOverride: [
+          { upstreamProtocol: 'HTTP10', alpnOverride: [...offeredAlpn.http10] },
+          { upstreamProtocol: 'HTTP11', alpnOverride: [...offeredAlpn.http11] },
+          { upstreamProtocol: 'HTTP2', alpnOverride: [...offeredAlpn.http2] },
+        ],
       },
     }),
   },
@@ -61,7 +64,9 @@ function common(meshConfig: MeshConfig, statPrefix: string, traced: TracedWorklo
     streamIdleTimeout: durationOf(300_000),
     drainTimeout: durationOf(45_000),
     commonHttpProtocolOptions: { idleTimeout: durationOf(3_600_000), maxHeadersCount: 100 },
+    codecType: CodecType.AUTO,
     httpProtocolOptions: { acceptHttp10: true },
+    http2ProtocolOptions: http2Options(),
     useRemoteAddress: false,
     ...(tracing === undefined ? {} : { tracing }),
   };
@@ -166,6 +171,8 @@ export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster,
                   value: {
                     clusterSpecifier: { case: 'cluster', value: cluster },
                     timeout: durationOf(0),
+                    // Callers of gRPC get the time that they ask for, counted from the beginning of a call (Istio's inbound route).
+                    maxStreamDuration: { maxStreamDuration: durationOf(0), grpcTimeoutHeaderMax: durationOf(0) },
                     retryPolicy: inboundRetries(),
                   },
                 },

@@ -4,7 +4,8 @@ import type { Duration } from '@bufbuild/protobuf/wkt';
 import type { ConnectionPool } from '../api/connection-policy.js';
 import type { MeshConfig } from '../api/mesh-config.js';
 import type { Address, Workload, WorkloadPort } from '../model/workload.js';
-import type { Protocol, Service, ServicePort } from '../model/service.js';
+import type { PortProtocol } from '../api/port-protocol.js';
+import { carriedBy, type Service, type ServicePort } from '../model/service.js';
 import type { Snapshot } from '../model/snapshot.js';
 import {
   HttpInspectorSchema,
@@ -24,7 +25,7 @@ import { parseDurationMs } from '../util/duration.js';
 import { effectiveMode } from './peer-authentication.js';
 import { provenance } from './provenance.js';
 import type { TcpRoute } from './tcp-routes.js';
-import { downstreamTls, meshAlpn } from './tls-contexts.js';
+import { acceptedAlpn, downstreamTls } from './tls-contexts.js';
 import { tracedWorkload, type TracedWorkload } from './tracing.js';
 
 type ListenerInit = Exclude<MessageInitShape<typeof ListenerSchema>, { $typeName: string }>;
@@ -34,8 +35,8 @@ type ChainInit = Exclude<NonNullable<ListenerInit['filterChains']>[number], { $t
 const inspectionTimeout = durationOf(15_000);
 /** How long a silent connection is waited for where the server may have to speak first; then it counts as bytes. */
 const serverFirstTimeout = durationOf(1000);
-/** What the HTTP inspector reports of a connection that begins with an HTTP/1 method. */
-const plainHttp = ['http/1.0', 'http/1.1'];
+/** What the HTTP inspector reports of a connection that begins with a method of HTTP/1, or as HTTP/2 does. */
+const plainHttp = ['http/1.0', 'http/1.1', 'h2c'];
 
 const tlsInspector = {
   name: 'envoy.filters.listener.tls_inspector',
@@ -123,7 +124,7 @@ export function compileInboundListener(
   snapshot: Snapshot,
   workload: Workload,
   place: WorkloadPort,
-  protocol: Protocol,
+  protocol: PortProtocol,
 ): Listener {
   const { mode, source, path } = effectiveMode(snapshot, workload, place.port);
   const cluster = inboundClusterName(place.port);
@@ -142,18 +143,19 @@ export function compileInboundListener(
   const chains: ChainInit[] = [];
   if (mode !== 'DISABLE') {
     // Beside plaintext only handshakes of the mesh are ended here: the application may have a TLS of its own.
-    const names = { http: meshAlpn.http, bytes: mode === 'PERMISSIVE' ? meshAlpn.tcp : [] };
+    const names = { http: acceptedAlpn.http, bytes: mode === 'PERMISSIVE' ? acceptedAlpn.bytes : [] };
     for (const chain of byProtocol(protocol, [requests], bytes, names))
       chains.push({
         ...chain,
         filterChainMatch: { ...chain.filterChainMatch, transportProtocol: 'tls' },
-        transportSocket: downstreamTls(),
+        transportSocket: downstreamTls(chain.filters === bytes ? acceptedAlpn.bytes : namesOfRequests(protocol)),
       });
   }
   if (mode !== 'STRICT') {
     for (const chain of byProtocol(protocol, [requests], bytes, { http: plainHttp, bytes: [] }))
       chains.push({ ...chain, filterChainMatch: { ...chain.filterChainMatch, transportProtocol: 'raw_buffer' } });
-    if (protocol !== 'http') chains.push({ filterChainMatch: { transportProtocol: 'tls' }, filters: bytes });
+    if (carriedBy(protocol) !== 'requests')
+      chains.push({ filterChainMatch: { transportProtocol: 'tls' }, filters: bytes });
   }
   return create(ListenerSchema, {
     name: listenerName(place.inbound.address, place.inbound.port),
@@ -161,11 +163,17 @@ export function compileInboundListener(
     trafficDirection: TrafficDirection.INBOUND,
     ...inspection(
       protocol === 'detect' && mode !== 'STRICT' ? [tlsInspector, httpInspector] : [tlsInspector],
-      protocol === 'http' || mode === 'STRICT' ? inspectionTimeout : serverFirstTimeout,
+      carriedBy(protocol) === 'requests' || mode === 'STRICT' ? inspectionTimeout : serverFirstTimeout,
     ),
     filterChains: chains.map((chain, i) => ({ name: `${place.port}-${i}`, ...chain })),
     ...(source === undefined ? {} : { metadata: provenance(source, path) }),
   });
+}
+
+/** What may be chosen in a handshake for HTTP. Who says bytes to a port of HTTP is read as HTTP all the same. */
+function namesOfRequests(protocol: PortProtocol): readonly string[] {
+  const { http, plainHttp, bytes } = acceptedAlpn;
+  return carriedBy(protocol) === 'either' ? http : [...http, ...plainHttp, ...bytes];
 }
 
 interface ProtocolNames {
@@ -176,14 +184,15 @@ interface ProtocolNames {
 }
 
 /** The chain of a declared protocol, or the two between which the handshake or the first bytes decide. */
-function byProtocol(protocol: Protocol, requests: Filter[], bytes: Filter[], names: ProtocolNames): ChainInit[] {
-  if (protocol === 'detect')
+function byProtocol(protocol: PortProtocol, requests: Filter[], bytes: Filter[], names: ProtocolNames): ChainInit[] {
+  const carried = carriedBy(protocol);
+  if (carried === 'either')
     return [
       { filterChainMatch: { applicationProtocols: [...names.http] }, filters: requests },
       { filterChainMatch: { applicationProtocols: [...names.bytes] }, filters: bytes },
     ];
   const applicationProtocols = names.bytes.length === 0 ? [] : [...names.http, ...names.bytes];
-  return [{ filterChainMatch: { applicationProtocols }, filters: protocol === 'http' ? requests : bytes }];
+  return [{ filterChainMatch: { applicationProtocols }, filters: carried === 'requests' ? requests : bytes }];
 }
 
 type Filter = NonNullable<ChainInit['filters']>[number];

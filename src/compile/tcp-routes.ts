@@ -3,7 +3,8 @@ import type { VirtualService } from '../api/kinds.js';
 import { objectKey } from '../api/object.js';
 import type { TcpMatch, TcpRouteRule } from '../api/virtual-service.js';
 import { hostMatches, resolveHost } from '../model/host.js';
-import type { Protocol, Service, ServicePort } from '../model/service.js';
+import type { PortProtocol } from '../api/port-protocol.js';
+import type { Service, ServicePort } from '../model/service.js';
 import type { ServiceIndex, Snapshot } from '../model/snapshot.js';
 import { visibleServices } from '../model/visible-services.js';
 import { memoize } from '../util/memoize.js';
@@ -30,8 +31,8 @@ export interface CompiledTcpRoute {
   readonly omissions: readonly Omission[];
 }
 
-/** Whether TCP rules hold for a port: those of TLS are others, and requests are not bytes even where they are carried so. */
-export function takesTcpRules(protocol: Protocol): boolean {
+/** Whether TCP rules hold for a port: those of TLS are others. */
+export function takesTcpRules(protocol: PortProtocol): boolean {
   return protocol === 'tcp' || protocol === 'detect';
 }
 

@@ -7,14 +7,29 @@ import {
 import { fromAds, typed } from './messages.js';
 
 /**
- * Names of application protocols in the handshake. Ours come first; after a handshake that chose one of them both sides
- * send their metadata before anything else. Istio's say the same without that exchange.
+ * Names of application protocols in the handshake. After a handshake that chose one of ours both sides send their metadata
+ * before anything else; Istio's say what is carried without that exchange.
+ *
+ * `lateen-h2`: requests of every version of HTTP between Lateen proxies, many on one connection; each says in which version its
+ * application wrote it. Istio's `istio-h2` means that requests are of HTTP/2. `lateen-http/1.1` is what proxies before that spoke.
  */
-export const meshAlpn = {
-  /** HTTP/1.1 between Lateen proxies. */
-  http: ['lateen-http/1.1', 'istio-http/1.1', 'istio-http/1.0'],
-  /** Bytes between Lateen proxies. */
-  tcp: ['lateen-tcp', 'istio'],
+const multiplexed = 'lateen-h2';
+const bytes = ['lateen-tcp', 'istio'] as const;
+
+/** What a client offers, dearest first: by the version of HTTP that it speaks to everybody but Lateen, or for bytes. */
+export const offeredAlpn = {
+  http10: [multiplexed, 'lateen-http/1.1', 'istio-http/1.0', 'istio', 'http/1.0'],
+  http11: [multiplexed, 'lateen-http/1.1', 'istio-http/1.1', 'istio', 'http/1.1'],
+  http2: [multiplexed, 'istio-h2', 'istio', 'h2'],
+  bytes,
+} as const;
+
+/** What a server takes, dearest first. The chain for a connection is that which names what its client offers first. */
+export const acceptedAlpn = {
+  http: [multiplexed, 'lateen-http/1.1', 'istio-http/1.1', 'istio-http/1.0', 'istio-h2'],
+  /** Of clients that know no mesh, where nothing but HTTP is expected. */
+  plainHttp: ['h2', 'http/1.1'],
+  bytes,
 } as const;
 
 /** Names under which a proxy keeps its own certificate and the roots that it trusts, as in Istio. */
@@ -30,7 +45,7 @@ export function upstreamTls(serverName: string, identities: readonly string[]) {
         sni: serverName,
         commonTlsContext: {
           ...ownCertificate,
-          alpnProtocols: [...meshAlpn.tcp],
+          alpnProtocols: [...offeredAlpn.bytes],
           validationContextType: {
             case: 'combinedValidationContext',
             value: {
@@ -49,7 +64,8 @@ export function upstreamTls(serverName: string, identities: readonly string[]) {
   };
 }
 
-export function downstreamTls() {
+/** @param protocols what the chain reads, dearest first */
+export function downstreamTls(protocols: readonly string[]) {
   return {
     name: 'envoy.transport_sockets.tls',
     configType: {
@@ -58,7 +74,7 @@ export function downstreamTls() {
         requireClientCertificate: true,
         commonTlsContext: {
           ...ownCertificate,
-          alpnProtocols: [...meshAlpn.http, ...meshAlpn.tcp],
+          alpnProtocols: [...protocols],
           validationContextType: {
             case: 'combinedValidationContext',
             value: { defaultValidationContext: {}, validationContextSdsSecretConfig: roots },

@@ -9,7 +9,8 @@ import {
 } from '../api/mesh-file.js';
 import { formatSpiffeId } from '../identity/spiffe-id.js';
 import { serviceHost } from '../model/host.js';
-import type { Protocol, Service } from '../model/service.js';
+import { protocolOf, type PortProtocol } from '../api/port-protocol.js';
+import { mayCarryHttp, type Service } from '../model/service.js';
 import type { Address, Upstream, Workload, WorkloadPort } from '../model/workload.js';
 
 const loopback = '127.0.0.1';
@@ -74,7 +75,7 @@ function planService(name: string, entry: ServiceEntryOfFile, trustDomain: strin
     ports: listed.map(({ name: portName, port, protocol }) => ({
       name: portName ?? `${protocol ?? 'port'}-${port}`,
       port,
-      protocol: (protocol ?? 'detect') as Protocol,
+      protocol: protocolOf({ port, protocol, name: portName }) as PortProtocol, // ports of UDP are refused
     })),
     identities: [formatSpiffeId({ trustDomain, namespace, serviceAccount: entry.serviceAccount ?? name })],
   };
@@ -229,7 +230,7 @@ export function applicationEnvironment(
       if (upstream === undefined) continue;
       const place = `${upstream.listen.address}:${upstream.listen.port}`;
       const variable = i === 0 ? base : `${base}_${variableName(name)}`;
-      if (protocol !== 'tcp' && protocol !== 'tls') env[`${variable}_URL`] = `http://${place}`;
+      if (mayCarryHttp(protocol)) env[`${variable}_URL`] = `http://${place}`;
       if (protocol !== 'http') env[`${variable}_ADDR`] = place;
     }
   }

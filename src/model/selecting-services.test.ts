@@ -52,8 +52,20 @@ describe('a Service with a name of its own', () => {
       ['port: 80', 'detect'],
       ['port: 80, name: tcp-web, appProtocol: http', 'http'],
       ['port: 80, name: http, appProtocol: kubernetes.io/h2c', 'http2'],
-      ['port: 80, name: grpc-web-x', 'http'],
-      ['port: 443, name: https', 'tls'],
+      ['port: 80, name: http, appProtocol: kubernetes.io/ws', 'http'],
+      ['port: 80, name: http, appProtocol: kubernetes.io/wss', 'https'],
+      ['port: 80, name: http, appProtocol: example.com/own', 'detect'],
+      ['port: 80, name: grpc', 'grpc'],
+      ['port: 80, name: GRPC-x', 'grpc'],
+      ['port: 80, name: http2-x', 'http2'],
+      ['port: 80, name: grpc-web-x', 'grpc-web'],
+      ['port: 80, name: grpc-website', 'grpc'],
+      ['port: 80, name: mysql', 'tcp'],
+      ['port: 443, name: https', 'https'],
+      ['port: 443, name: tls-x', 'tls'],
+      ['port: 25', 'tcp'],
+      ['port: 53', 'tcp'],
+      ['port: 27017', 'tcp'],
       ['port: 3306', 'tcp'],
       ['port: 3306, name: http', 'http'],
     ] as const)
@@ -68,7 +80,10 @@ describe('a Service with a name of its own', () => {
     ]) {
       const { found, said } = await read(service('canary', spec));
       assert.equal(found, undefined);
-      assert.match(said[0]!, /mesh\.yaml has no service canary in namespace shop/);
+      assert.match(
+        said.find((text) => text.startsWith('IST0101'))!,
+        /mesh\.yaml has no service canary in namespace shop/,
+      );
     }
   });
 

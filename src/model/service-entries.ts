@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ServiceEntry, WorkloadEntry } from '../api/kinds.js';
 import type { MeshObject } from '../api/object.js';
-import { entryProtocols } from '../api/service-entry.js';
+import { protocolOf } from '../api/port-protocol.js';
 import { tlsModeLabel, type WorkloadEntrySpec } from '../api/workload-entry.js';
 import { formatSpiffeId } from '../identity/spiffe-id.js';
 import { memoize } from '../util/memoize.js';
@@ -142,12 +142,11 @@ export function servicesOfEntry(entry: ServiceEntry, endpoints: readonly Service
     name: host.toLowerCase(),
     namespace: entry.namespace,
     host: host.toLowerCase(),
-    ports: ports.map(({ name, number, protocol = '', targetPort }) => ({
-      name,
-      port: number,
-      protocol: protocol === '' ? 'detect' : entryProtocols[protocol.toLowerCase() as keyof typeof entryProtocols],
-      ...(targetPort === undefined ? {} : { targetPort }),
-    })),
+    // Other than of a Service, the name of a port says nothing of its protocol.
+    ports: ports.flatMap(({ name, number: port, protocol: declared, targetPort }) => {
+      const protocol = protocolOf({ port, protocol: declared });
+      return protocol === 'udp' ? [] : [{ name, port, protocol, ...(targetPort === undefined ? {} : { targetPort }) }];
+    }),
     identities,
     entry,
   }));

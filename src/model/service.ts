@@ -1,14 +1,11 @@
 // A service: a name that is called, its ports, and the identities that may answer for it.
 import type { ServiceEntry, ServiceObject } from '../api/kinds.js';
-import type { PortProtocol } from '../api/mesh-file.js';
-
-/** How the bytes of a port are read; `detect` decides by the first bytes of each connection. */
-export type Protocol = PortProtocol | 'detect';
+import type { PortProtocol } from '../api/port-protocol.js';
 
 export interface ServicePort {
   readonly name: string;
   readonly port: number;
-  readonly protocol: Protocol;
+  readonly protocol: PortProtocol;
   /** Port of endpoints that say nothing else; absent: the same. */
   readonly targetPort?: number;
 }
@@ -33,7 +30,24 @@ export function isExternal({ entry }: Service): boolean {
   return entry !== undefined && entry.spec.location !== 'MESH_INTERNAL';
 }
 
-/** Whether requests on such a port are read one by one; everything else is carried as bytes. */
-export function mayCarryHttp(protocol: Protocol): boolean {
-  return protocol === 'http' || protocol === 'detect';
+/** What connections of a port carry; `either`: each is what its first bytes say. */
+export function carriedBy(protocol: PortProtocol): 'requests' | 'bytes' | 'either' {
+  switch (protocol) {
+    case 'http':
+    case 'http2':
+    case 'grpc':
+    case 'grpc-web':
+      return 'requests';
+    case 'tcp':
+    case 'tls':
+    case 'https':
+      return 'bytes';
+    case 'detect':
+      return 'either';
+  }
+}
+
+/** Whether requests on such a port may be read one by one; everything else is carried as bytes. */
+export function mayCarryHttp(protocol: PortProtocol): boolean {
+  return carriedBy(protocol) !== 'bytes';
 }

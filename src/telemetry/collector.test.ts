@@ -102,6 +102,38 @@ describe('the collector', () => {
     assert.equal(collector.window.edges('source')[0]?.rate, 5);
   });
 
+  it('counts calls of gRPC as failed by their status, where that blames the server', () => {
+    const collector = collect();
+    const row = Array.from({ length: requestLayout.length }, () => 0);
+    row[requestLayout.count] = 1;
+    const statuses = ['0', '1', '2', '3', '4', '5', '7', '8', '12', '13', '14', '15', '16', '-1'];
+    const definitions = statuses.map((status, id) => ({
+      id,
+      kind: SeriesKind.REQUESTS,
+      name: '',
+      labels: ['reporter', 'source', 'response_code', '200', 'grpc_response_status', status, 'source_workload', status],
+    }));
+    collector.open('a')(report('e', definitions, Object.fromEntries(statuses.map((_, id) => [id, row]))));
+    const failed = collector.window.edges('source').filter(({ successRate }) => successRate === 0);
+    assert.deepEqual(
+      failed.map(({ source }) => Number(source)).sort((a, b) => a - b),
+      [-1, 2, 4, 8, 12, 13, 14, 15],
+    );
+  });
+
+  it('takes counts of messages, whose names no other series may have', () => {
+    const collector = collect();
+    const names = ['istio_request_messages_total', 'istio_response_messages_total', 'istio_request_messages_total_x'];
+    collector.open('a')(
+      report(
+        'e',
+        names.map((name, id) => ({ id, name })),
+        { 0: [1], 1: [2], 2: [3] },
+      ),
+    );
+    assert.deepEqual(values(collector), { istio_request_messages_total: 1, istio_response_messages_total: 2 });
+  });
+
   it('remembers the certificate that a workload last showed, until it is gone', () => {
     const collector = collect();
     const take = collector.open('a');

@@ -37,7 +37,7 @@ const mostTypes = 20;
 const mostLabels = 100;
 const longestLabel = 1024;
 /** Names as Prometheus has them, but for `le` and for those under which requests and connections are printed. */
-const metricName = /^(?!istio_(?:requests?|response|tcp)_)[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/;
+const metricName = /^(?!istio_(?:requests?|response|tcp)_(?!messages_total$))[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/;
 const labelName = /^(?!le$)[a-zA-Z_][a-zA-Z0-9_]{0,255}$/;
 
 export class Collector {

@@ -83,6 +83,7 @@ export { HttpInspectorSchema } from './gen/envoy/extensions/filters/listener/htt
 export { TlsInspectorSchema } from './gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 export {
   type HttpConnectionManager,
+  HttpConnectionManager_CodecType,
   HttpConnectionManager_ForwardClientCertDetails,
   HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
@@ -113,6 +114,7 @@ export {
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
 } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+export { type Http2ProtocolOptions, Http2ProtocolOptionsSchema } from './gen/envoy/config/core/v3/protocol_pb.js';
 export { AggregatedDiscoveryService } from './gen/envoy/service/discovery/v3/ads_pb.js';
 export {
   type DeltaDiscoveryRequest,

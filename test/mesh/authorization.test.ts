@@ -165,7 +165,11 @@ rules:
     const remote = (range: string) =>
       policy('remote', `${selector('web')}\nrules: [{ from: [{ source: { remoteIpBlocks: [${range}] } }] }]`);
     await inForce(remote('10.0.0.0/8'));
-    assert.equal(await ask(friend, { headers: { 'x-forwarded-for': '10.1.2.3' } }), 403, 'no proxy in front is trusted');
+    assert.equal(
+      await ask(friend, { headers: { 'x-forwarded-for': '10.1.2.3' } }),
+      403,
+      'no proxy in front is trusted',
+    );
     await inForce(remote('127.0.0.1'));
     assert.equal(await ask(friend, { headers: { 'x-forwarded-for': '10.1.2.3' } }), 200);
   });

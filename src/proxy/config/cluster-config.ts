@@ -3,7 +3,6 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { JsonObject } from '@bufbuild/protobuf';
 import type { CalledService } from '../../telemetry/istio-labels.js';
 import type { BalancerKind } from '../balance/balancer.js';
-import { defaultHttp2Limits, type Http2Limits } from '../http/http2/limits.js';
 import { UnsupportedConfig } from '../http/matchers.js';
 import type { TlsTarget } from '../tls/connector.js';
 import {
@@ -26,8 +25,6 @@ import {
   type Provenance,
 } from './metadata.js';
 
-export type HttpProtocol = 'http1' | 'http2' | 'downstream';
-
 /** How to secure connections to an endpoint; `protocols` are offered for bytes. */
 export interface UpstreamTransport {
   readonly tls: TlsTarget | undefined;
@@ -41,9 +38,6 @@ export interface ClusterConfig extends ConnectionConfig {
   /** How often the names that stand for addresses are looked up; undefined where there are only addresses. */
   readonly dnsRefreshMs?: number;
   readonly connectTimeoutMs: number;
-  /** How HTTP is spoken to endpoints; `downstream`: as the caller spoke it (Envoy: HttpProtocolOptions). */
-  readonly httpProtocol: HttpProtocol;
-  readonly http2: Http2Limits;
   readonly balancer: BalancerKind;
   readonly service: CalledService | undefined;
   readonly provenance: Provenance | undefined;
@@ -86,8 +80,6 @@ export function readCluster(cluster: Cluster): ClusterConfig {
       : {}),
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,
     ...readConnectionConfig(cluster),
-    httpProtocol: 'http1',
-    http2: defaultHttp2Limits,
     balancer: balancerOf(cluster.lbPolicy),
     service: findService(cluster.metadata),
     provenance: findProvenance(cluster.metadata),

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { fromJson, type JsonObject } from '@bufbuild/protobuf';
 import { typeRegistry } from '../../../test/harness/resources.js';
 import { ClusterSchema } from '../../xds/messages.js';
+import { defaultHttp2Limits } from '../http/http2/limits.js';
 import { httpOptionsKey, readConnectionConfig } from './cluster-limits.js';
 
 const read = (fields: JsonObject) =>
@@ -27,6 +28,8 @@ describe('a cluster', () => {
         maxRetries: 3,
         retryBudget: undefined,
       },
+      httpProtocol: 'http1',
+      http2: defaultHttp2Limits,
       outlierDetection: undefined,
       idleTimeoutMs: 3_600_000,
       maxRequestsPerConnection: Infinity,
@@ -92,7 +95,6 @@ describe('a cluster', () => {
     const refused: [() => unknown, RegExp][] = [
       [() => read({ circuitBreakers: { perHostThresholds: [{}] } }), /single endpoints/],
       [() => read({ circuitBreakers: { thresholds: [{ maxConnectionPools: 1 }] } }), /connection pools/],
-      [() => readHttp({ explicitHttpConfig: { http2ProtocolOptions: {} } }), /only HTTP\/1\.1/],
       [() => readHttp({ commonHttpProtocolOptions: { maxHeadersCount: 1 } }), /limits of headers/],
       [() => read({ upstreamConnectionOptions: { tcpKeepalive: { keepaliveProbes: 1 } } }), /keepalive/],
     ];

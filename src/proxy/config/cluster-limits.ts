@@ -11,6 +11,7 @@ import {
   type OutlierDetection,
 } from '../../xds/messages.js';
 import { durationMs, timeLimitMs } from './duration.js';
+import { readUpstreamHttp, type UpstreamHttpConfig } from './http2-config.js';
 
 /** Key under which Envoy keeps the HTTP options of a cluster. */
 export const httpOptionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -59,7 +60,7 @@ export interface OutlierConfig {
 }
 
 /** What a cluster says of its connections. */
-export interface ConnectionConfig {
+export interface ConnectionConfig extends UpstreamHttpConfig {
   readonly limits: ClusterLimits;
   readonly outlierDetection: OutlierConfig | undefined;
   /** How long an HTTP connection without requests is kept. */
@@ -81,8 +82,10 @@ const defaultPanicPercent = 50;
 
 /** @throws UnsupportedConfig */
 export function readConnectionConfig(cluster: Cluster): ConnectionConfig {
-  const http = readHttpOptions(cluster)?.commonHttpProtocolOptions;
+  const options = readHttpOptions(cluster);
+  const http = options?.commonHttpProtocolOptions;
   return {
+    ...readUpstreamHttp(cluster, options),
     limits: readLimits(cluster),
     outlierDetection:
       cluster.outlierDetection === undefined
@@ -174,9 +177,6 @@ function readHttpOptions(cluster: Cluster): HttpProtocolOptions | undefined {
   if (packed === undefined) return undefined;
   const options = anyUnpack(packed, HttpProtocolOptionsSchema);
   if (options === undefined) throw new UnsupportedConfig(`${packed.typeUrl} is not the type of ${httpOptionsKey}`);
-  const upstream = options.upstreamProtocolOptions;
-  if (upstream.case === 'explicitHttpConfig' && upstream.value.protocolConfig.case !== 'httpProtocolOptions')
-    throw new UnsupportedConfig('only HTTP/1.1 is supported towards endpoints');
   const common = options.commonHttpProtocolOptions;
   if (options.httpFilters.length > 0) throw new UnsupportedConfig('HTTP filters of clusters are not supported');
   if (common?.maxHeadersCount !== undefined || common?.maxStreamDuration !== undefined)

@@ -6,7 +6,6 @@ import { compileJsonFormat, compileTextFormat, type Formatter } from '../../tele
 import { HttpFilter } from '../http/http-filter.js';
 import type { AccessLogTarget, HttpEnvironment, HttpSettings, UpstreamProtocols } from '../http/environment.js';
 import type { Policies } from '../authorization/policies.js';
-import { defaultHttp2Limits } from '../http/http2/limits.js';
 import { UnsupportedConfig } from '../http/matchers.js';
 import { RouteTable } from '../http/route-table.js';
 import type { FilterChain, FilterChainMatch, NetworkFilter } from '../listener/filter-chain.js';
@@ -20,6 +19,7 @@ import {
   FilterChainSchema,
   HTTPFaultSchema,
   HeaderMutationSchema,
+  HttpConnectionManager_CodecType as CodecType,
   HttpConnectionManager_ForwardClientCertDetails as ForwardClientCert,
   HttpConnectionManager_PathWithEscapedSlashesAction as EscapedSlashes,
   HttpConnectionManagerSchema,
@@ -35,6 +35,7 @@ import {
   type HttpConnectionManager,
   type Listener as ListenerMessage,
 } from '../../xds/messages.js';
+import { readHttp2Limits } from './http2-config.js';
 import { readFault } from './route-filters.js';
 import { durationMs, timeLimitMs } from './duration.js';
 import { readTracing, type OpenSpanSink } from './tracing-config.js';
@@ -238,13 +239,26 @@ function readSettings(
     ),
     takesConnect: manager.upgradeConfigs.some(({ upgradeType }) => /^connect$/i.test(upgradeType)),
     policies: readHttpPolicies(manager.httpFilters),
-    codec: 'auto',
-    http2: defaultHttp2Limits,
+    codec: readCodec(manager.codecType),
+    http2: readHttp2Limits(manager.http2ProtocolOptions),
     upstreamProtocols: readUpstreamProtocols(manager),
     injectsFaults: hasFilter(manager, HTTPFaultSchema) && routes?.usesFaults !== false,
     hasCors: hasFilter(manager, CorsSchema) && routes?.usesCors !== false,
     tracing: readTracing(manager.tracing, factory.openSpanSink),
   };
+}
+
+function readCodec(type: CodecType): HttpSettings['codec'] {
+  switch (type) {
+    case CodecType.AUTO:
+      return 'auto';
+    case CodecType.HTTP1:
+      return 'http1';
+    case CodecType.HTTP2:
+      return 'http2';
+    default:
+      throw new UnsupportedConfig(`codec ${CodecType[type] ?? type} is not supported`);
+  }
 }
 
 /** Whether `%2F` and `%5C` in paths are slashes; by default they stay what they are. */

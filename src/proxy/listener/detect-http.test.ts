@@ -18,7 +18,15 @@ describe('the first bytes of a connection', () => {
         );
     });
 
+  it('are HTTP/2 once its whole preface has come, and open at every split before', () => {
+    const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04';
+    for (let length = 0; length <= preface.length; length++)
+      assert.equal(detect(preface.slice(0, length)), length < 24 ? 'incomplete' : 'http2', String(length));
+  });
+
   for (const text of [
+    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r ',
+    'PRI / HTTP/1.1',
     'get / HTTP/1.1',
     ' GET /',
     '\r\nGET /',
@@ -34,7 +42,19 @@ describe('the first bytes of a connection', () => {
     it(`are something else as ${JSON.stringify(text)}`, () => assert.equal(detect(text), 'other'));
 
   it('never change from one to the other as more come', () => {
-    const unit = fc.constantFrom('GET', 'PUT', 'P', 'O', 'ST', ' ', '/', 'x', '\0');
+    const unit = fc.constantFrom(
+      'GET',
+      'PUT',
+      'P',
+      'O',
+      'ST',
+      ' ',
+      '/',
+      'x',
+      '\0',
+      'PRI * HTTP/2.0\r\n\r\n',
+      'SM\r\n\r\n',
+    );
     fc.assert(
       fc.property(fc.string({ unit, maxLength: 12 }), fc.string({ unit, maxLength: 12 }), (start, rest) => {
         const state = detect(start);

@@ -49,6 +49,27 @@ describe('the chain for a connection', () => {
     assert.equal(found(chains, tls('a', 'x')), 'any');
   });
 
+  it('is the one for the protocol that the client offers first, in whatever order the chains stand', () => {
+    const chains = [
+      chain('http', { transportProtocol: 'tls', applicationProtocols: ['istio-http/1.1', 'istio-h2'] }),
+      chain('bytes', { transportProtocol: 'tls', applicationProtocols: ['lateen-tcp', 'istio'] }),
+      chain('any', { transportProtocol: 'tls' }),
+    ];
+    for (const ordered of [chains, chains.toReversed()]) {
+      assert.equal(found(ordered, tls('a', 'istio', 'istio-h2')), 'bytes');
+      assert.equal(found(ordered, tls('a', 'x', 'istio-h2', 'istio', 'h2')), 'http');
+      assert.equal(found(ordered, tls('a', 'h2')), 'any');
+    }
+  });
+
+  it('is the one for its transport before the one for its protocol', () => {
+    const chains = [
+      chain('protocol', { applicationProtocols: ['h2'] }),
+      chain('transport', { transportProtocol: 'tls' }),
+    ];
+    assert.equal(found(chains, tls('a', 'h2')), 'transport');
+  });
+
   it('is the one for the name, then for the longest suffix, then for any name, whatever else they say', () => {
     const chains = [
       chain('any', { transportProtocol: 'tls', applicationProtocols: ['h2'] }),

@@ -26,7 +26,7 @@ export interface NetworkFilter {
 export interface FilterChainMatch {
   /** `tls`, `raw_buffer`, or empty for both. */
   readonly transportProtocol: string;
-  /** Protocols of which the client must offer one; empty: any. */
+  /** Protocols of which the client must offer one; that which it offers first decides. Empty: any. */
   readonly applicationProtocols: readonly string[];
   /** Server names, or `*.` and a suffix; empty: any. */
   readonly serverNames: readonly string[];
@@ -48,7 +48,7 @@ export interface Inspection {
   readonly serverName: string | undefined;
 }
 
-/** The most specific chain that matches: by server name, then transport, then protocols. */
+/** The most specific chain that matches: by server name, then transport, then the protocol that the client offers first. */
 export function findChain(chains: readonly FilterChain[], inspection: Inspection): FilterChain | undefined {
   let best: FilterChain | undefined;
   let bestRank = -1;
@@ -64,10 +64,16 @@ function rankOf(match: FilterChainMatch, { transportProtocol, applicationProtoco
   const name = rankOfName(match.serverNames, serverName);
   if (name < 0) return -1;
   if (match.transportProtocol !== '' && match.transportProtocol !== transportProtocol) return -1;
-  const anyProtocol = match.applicationProtocols.length === 0;
-  if (!anyProtocol && !applicationProtocols.some((protocol) => match.applicationProtocols.includes(protocol)))
-    return -1;
-  return name * 4 + (match.transportProtocol === '' ? 0 : 2) + (anyProtocol ? 0 : 1);
+  const protocol = rankOfProtocols(match.applicationProtocols, applicationProtocols);
+  if (protocol < 0) return -1;
+  return name * 4 + (match.transportProtocol === '' ? 0 : 2) + protocol;
+}
+
+/** From 1 for the client's first down to more than 0 for its last; 0 where the chain takes any. */
+function rankOfProtocols(taken: readonly string[], offered: readonly string[]): number {
+  if (taken.length === 0) return 0;
+  const index = offered.findIndex((protocol) => taken.includes(protocol));
+  return index < 0 ? -1 : 1 / (1 + index);
 }
 
 function rankOfName(patterns: readonly string[], serverName: string | undefined): number {

@@ -173,6 +173,25 @@ describe('a connection', () => {
     }
   });
 
+  it('of HTTP/2 goes to the chain that takes it', async () => {
+    const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+    const at = await scene((self) => [
+      self.chain('h1', { applicationProtocols: ['http/1.1'] }),
+      self.chain('h2', { applicationProtocols: ['h2c'] }),
+      self.chain('bytes', {}),
+    ]);
+    for (const [text, chain] of [
+      [preface, 'h2'],
+      [request, 'h1'],
+      ['PRI * HTTP/2.0\r\n\r\nX', 'bytes'],
+    ] as const) {
+      dial(at.port).write(text);
+      const taken = await at.take();
+      assert.equal(taken.chain, chain);
+      assert.equal(await received(taken, text.length), text);
+    }
+  });
+
   it('of anything else goes to the chain for bytes', async () => {
     const at = await scene(kinds);
     for (const text of ['SSH-2.0-x\r\n', 'POSX', '\0\0\0\x08']) {

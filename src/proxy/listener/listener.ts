@@ -218,7 +218,7 @@ export class Listener implements Swept {
     if (!this.#config.inspectsHttp) return plainInspection;
     const http = detectHttp(bytes);
     if (http === 'incomplete') return undefined;
-    return http === 'http' ? httpInspection : plainInspection;
+    return { ...plainInspection, applicationProtocols: detectedProtocols[http] };
   }
 
   #route(socket: Socket, first: Buffer | undefined, inspection: Inspection): void {
@@ -263,6 +263,7 @@ export class Listener implements Swept {
       this.#handle(socket, first, chain, {
         ...addresses,
         serverName,
+        protocol: socket.alpnProtocol || undefined,
         security: 'mutual_tls',
         source,
         forwardedClientCert: `By=${this.#environment.ownUri()};Hash=${peer.certificateHash};Subject="";URI=${peer.uri}`,
@@ -325,12 +326,10 @@ const plainInspection: Inspection = {
   applicationProtocols: [],
   serverName: undefined,
 };
-const httpInspection: Inspection = {
-  transportProtocol: 'raw_buffer',
-  applicationProtocols: ['http/1.0', 'http/1.1'],
-  serverName: undefined,
-};
+/** Names that Envoy's HTTP inspector gives to what it finds. */
+const detectedProtocols = { http: ['http/1.1', 'http/1.0'], http2: ['h2c'], other: [] };
 const anonymous = {
+  protocol: undefined,
   security: 'none',
   source: unknownParty,
   forwardedClientCert: undefined,

@@ -202,6 +202,29 @@ describe('the span', () => {
     const { tags } = spans[0]!;
     assert.deepEqual([tags['http.status_code'], tags['response_flags'], tags['error']], ['0', 'DC', 'true']);
   });
+  it('of gRPC tells what was called and how it ended, and is an error where the status blames the server', async () => {
+    const fields = ['Content-Type: application/grpc+proto', 'grpc-timeout: 1S'];
+    for (const [answer, status, message, error] of [
+      [ok('', 'grpc-status: 14', 'grpc-message: away'), '14', 'away', 'true'],
+      ['HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\ngrpc-status: 13\r\n\r\n', '13', undefined, 'true'],
+      [ok('', 'grpc-status: 5'), '5', undefined, undefined],
+      [ok(), undefined, undefined, undefined],
+    ] as const) {
+      const { tags } = (await exchange(fields, {}, {}, { path: '/s/M', answer })).spans[0]!;
+      assert.deepEqual(
+        Object.entries(tags).filter(([name]) => name.startsWith('grpc.') || name === 'error'),
+        Object.entries({
+          'grpc.path': '/s/M',
+          'grpc.authority': 'shop',
+          'grpc.content_type': 'application/grpc+proto',
+          'grpc.timeout': '1S',
+          'grpc.status_code': status,
+          'grpc.message': message,
+          error,
+        }).filter(([, value]) => value !== undefined),
+      );
+    }
+  });
   it('is there for what a layer before it answers, still in the trace of the caller', async () => {
     const { spans, options } = traced({}, { domains: ['other'] });
     await proxy(options).send(get('/', `b3: ${traceId}-${spanId}-1`));
