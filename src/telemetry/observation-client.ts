@@ -18,6 +18,8 @@ export interface ObservationClientOptions {
   readonly channel: Client;
   readonly metadata: () => Metadata;
   readonly registry: SeriesRegistry;
+  /** Which of the workload's processes this is; default 0. */
+  readonly worker?: number;
   /** The certificate that is shown now, or undefined before the first. */
   readonly certificate: () => { readonly spiffeId: string; readonly notAfterMs: number } | undefined;
   /** The configuration that is in force now, by type. */
@@ -99,12 +101,12 @@ export class ObservationClient {
 
   #report(answers: bigint): void {
     if (this.#stream === undefined || (this.#blocked && answers === 0n)) return;
-    let report = create(ReportSchema, { epoch: this.#epoch });
+    let report = this.#begin();
     for (const series of this.#options.registry.all) {
       if (!series.changed) continue;
       if (report.points.length === mostInReport) {
         this.#stream.write(report);
-        report = create(ReportSchema, { epoch: this.#epoch });
+        report = this.#begin();
       }
       series.changed = false;
       let id = this.#named.get(series);
@@ -146,5 +148,9 @@ export class ObservationClient {
     const isEmpty = report.points.length === 0 && report.applied.length === 0 && report.certificate === undefined;
     if (answers === 0n && isEmpty) return;
     this.#blocked = !this.#stream.write(report);
+  }
+
+  #begin(): Report {
+    return create(ReportSchema, { epoch: this.#epoch, worker: this.#options.worker ?? 0 });
   }
 }

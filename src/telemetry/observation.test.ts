@@ -121,7 +121,7 @@ describe('the observation stream', () => {
 
   it('carries what is in force, all of it when one type changed', async () => {
     const typeNamed = (typeUrl: string, version: string) => ({ typeUrl, version, resources: 1, waiting: 0 });
-    const toldBy = () => collector.applied.get('web-0')?.map(({ typeUrl, version }) => `${typeUrl} ${version}`);
+    const toldBy = () => collector.appliedBy('web-0')[0]?.map(({ typeUrl, version }) => `${typeUrl} ${version}`);
     applied = [typeNamed('a', '1'), typeNamed('b', '1')];
     await open(new SeriesRegistry());
     assert.deepEqual(toldBy(), ['a 1', 'b 1']);

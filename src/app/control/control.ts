@@ -175,7 +175,7 @@ class ControlPlane {
       objects: () => viewObjects(this.#source, this.#store.snapshot),
       diagnostics: () => this.#diagnostics(),
       plaintextWorkloads: () => this.#plaintext(),
-      proxies: () => viewProxies(this.#ads.states(), this.#collector.applied, this.#resourcesOf),
+      proxies: () => viewProxies(this.#ads.states(), (uid) => this.#collector.appliedBy(uid), this.#resourcesOf),
       collector: this.#collector,
       refresh: () => this.#observation.refresh(refreshMs),
     };

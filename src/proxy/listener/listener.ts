@@ -1,12 +1,13 @@
 // A place where connections arrive. Looks at their first bytes where there is something to choose, ends TLS, and hands them
 // to the chain that is meant for them. New configuration replaces chains at once; connections of old ones end in order.
-import net, { type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import { Backoff } from '../../util/backoff.js';
 import { connectionLimit } from '../net/connection-limit.js';
+import { createOwnServer, type ConnectionServer } from '../net/connection-server.js';
 import { resetSocket } from '../net/reset-socket.js';
 import { sweep, type Swept } from '../net/sweeper.js';
 import type { RefusalKind } from '../tls/acceptor.js';
@@ -35,6 +36,8 @@ export interface ListenerConfig {
 
 /** What a listener uses of the workload's proxy. */
 export interface ListenerEnvironment {
+  /** Absent: the process opens its ports itself. */
+  readonly createServer?: () => ConnectionServer;
   readonly metadata: () => NodeMetadata;
   /** The workload's own SPIFFE ID, once it has one. */
   readonly ownUri: () => string;
@@ -64,7 +67,7 @@ export class Listener implements Swept {
   readonly #opening = new Set<Socket>();
   readonly #backoff = new Backoff({ firstMs: 100, longestMs: 5000 });
   #config: ListenerConfig;
-  #server: Server | undefined;
+  #server: ConnectionServer | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #stopSweeping: () => void;
@@ -106,7 +109,7 @@ export class Listener implements Swept {
       onListening();
       return;
     }
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+    const server = (this.#environment.createServer ?? createOwnServer)();
     server.on('connection', (socket) => {
       if (connectionLimit.take(socket)) this.accept(socket, undefined);
       else this.#shed(socket);
