@@ -119,6 +119,9 @@ ${fieldTable(meshConfigSchema)}
 - On a port without a declaration a silent client's server may speak after 100 ms; in Istio it waits until the client has spoken
   (\`protocolDetectionTimeout\` 0s), or the client counts as one of bytes for ever after that time.
 - Ports 25, 53, 3306 and 27017 without a declaration carry TCP in ServiceEntries and mesh.yaml too, not only in Services. Of upgrades only that to WebSocket is passed on, as in Istio.
+- A gRPC call that takes too long is answered DEADLINE_EXCEEDED, whether its caller's \`grpc-timeout\` or the route's \`timeout\` ran out;
+  Envoy answers UNAVAILABLE for the latter, which invites callers to repeat what may be done already. Errors of the proxy's own are
+  INTERNAL. gRPC-Web passes untranslated, on ports named \`grpc-web\` too; what the proxy answers it is HTTP, which its clients read.
 - A retry budget of 20 % (at least 3) holds for every host; in Istio only where a DestinationRule has one.
 - Of several ServiceEntries for one host in one namespace the oldest counts; Istio adds their ports and endpoints up. A ServiceEntry
   with the host of a service of mesh.yaml has no effect at all.

@@ -29,12 +29,14 @@ export interface WorkloadView {
 export interface ProxyView {
   /** Uid of the workload. */
   readonly workload: string;
-  /** Whether it has acknowledged all that it should have. */
+  /** How many processes serve the workload and are connected (`--workers`). */
+  readonly processes: number;
+  /** Whether all of them have acknowledged all that they should have. */
   readonly synced: boolean;
   /** Whether all of that serves: acknowledged resources may still wait for others. */
   readonly inForce: boolean;
   readonly errors: readonly { readonly type: string; readonly message: string }[];
-  /** What it said last, by type. */
+  /** What it said last, by type; of several processes one that is late, if any. */
   readonly applied: readonly {
     readonly type: string;
     readonly version: string;

@@ -46,7 +46,7 @@ const diagnostics: Diagnostic[] = [
   { severity: 'error', code: 'IST0106', object: 'VirtualService/shop/bad', ...origin, path: '', message: 'm' },
 ];
 const proxies: ReturnType<MeshView['proxies']> = [
-  { workload: 'web-0', synced: false, inForce: false, errors: [], applied: [] },
+  { workload: 'web-0', processes: 1, synced: false, inForce: false, errors: [], applied: [] },
 ];
 const proxyConfig = { listeners: [], routes: [], clusters: [], endpoints: [], routeConfigurations: [] };
 let refreshed = 0;

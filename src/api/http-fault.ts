@@ -1,26 +1,6 @@
 // Delays and errors that a rule injects (Istio's HTTPFaultInjection).
+import { grpcCodes } from '../util/grpc-codes.js';
 import { describe, percent, positiveDuration, record, refused, z } from './schema.js';
-
-/** Codes of gRPC by name (https://grpc.io/docs/guides/status-codes/). */
-export const grpcCodes = {
-  OK: 0,
-  CANCELLED: 1,
-  UNKNOWN: 2,
-  INVALID_ARGUMENT: 3,
-  DEADLINE_EXCEEDED: 4,
-  NOT_FOUND: 5,
-  ALREADY_EXISTS: 6,
-  PERMISSION_DENIED: 7,
-  RESOURCE_EXHAUSTED: 8,
-  FAILED_PRECONDITION: 9,
-  ABORTED: 10,
-  OUT_OF_RANGE: 11,
-  UNIMPLEMENTED: 12,
-  INTERNAL: 13,
-  UNAVAILABLE: 14,
-  DATA_LOSS: 15,
-  UNAUTHENTICATED: 16,
-} as const;
 
 const delay = record({
   fixedDelay: describe(positiveDuration, 'How long a request is kept back before it is forwarded.'),

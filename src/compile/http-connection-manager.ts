@@ -171,6 +171,8 @@ export function inboundHttpFilter(meshConfig: MeshConfig, { host, port, cluster,
                   value: {
                     clusterSpecifier: { case: 'cluster', value: cluster },
                     timeout: durationOf(0),
+                    // Callers of gRPC get the time that they ask for, counted from the beginning of a call (Istio's inbound route).
+                    maxStreamDuration: { maxStreamDuration: durationOf(0), grpcTimeoutHeaderMax: durationOf(0) },
                     retryPolicy: inboundRetries(),
                   },
                 },

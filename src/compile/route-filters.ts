@@ -1,7 +1,8 @@
 // What a route adds to the filters that every request passes: faults and cross-origin rules.
 import { parseDurationMs } from '../util/duration.js';
+import { grpcCodes } from '../util/grpc-codes.js';
 import type { CorsPolicy } from '../api/cors-policy.js';
-import { grpcCodes, type HttpFault } from '../api/http-fault.js';
+import type { HttpFault } from '../api/http-fault.js';
 import type { HttpRouteRule } from '../api/virtual-service.js';
 import { CorsPolicySchema, CorsSchema, HTTPFaultSchema } from '../xds/messages.js';
 import { durationOf, typed } from './messages.js';

@@ -53,7 +53,7 @@ export function defaultRoute(host: string, port: number, retries: RetryPolicySpe
       case: 'route',
       value: {
         clusterSpecifier: { case: 'cluster', value: outboundClusterName(port, '', host) },
-        timeout: durationOf(0),
+        ...timeouts(0),
         ...retryField(compileRetries(retries)),
       },
     },
@@ -241,7 +241,7 @@ function forward({ owner, services, port, retries }: RuleContext, rule: HttpRout
                 ),
               },
             },
-      timeout: durationOf(parseDurationMs(rule.timeout ?? '0s') ?? 0),
+      ...timeouts(parseDurationMs(rule.timeout ?? '0s') ?? 0),
       ...retryField(compileRetries(rule.retries ?? retries)),
       requestMirrorPolicies: compileMirrors(rule, clusterOf),
       ...(rewrite?.uri === undefined ? {} : { prefixRewrite: rewrite.uri }),
@@ -258,6 +258,11 @@ function forward({ owner, services, port, retries }: RuleContext, rule: HttpRout
         : { hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: authority } }),
     },
   };
+}
+
+/** Callers of gRPC may ask for less than the route gives, as in Istio (`setTimeout`); 0: everybody may take any time. */
+function timeouts(ms: number) {
+  return { timeout: durationOf(ms), maxGrpcTimeout: durationOf(ms) };
 }
 
 function retryField(retryPolicy: RetryPolicy | undefined) {

@@ -33,9 +33,20 @@ import { readListener, type ListenerFactory } from './config/listener-config.js'
 import type { SpanCollector } from './config/tracing-config.js';
 import { RouteTable } from './http/route-table.js';
 import { Listener, type ListenerConfig } from './listener/listener.js';
+import type { ConnectionServer } from './net/connection-server.js';
 import { TlsAcceptor, type RefusalKind } from './tls/acceptor.js';
 import { Connector } from './tls/connector.js';
 import { SecretStore } from './tls/secret-store.js';
+
+/** What makes a process one of several that serve the same workloads. */
+export interface WorkerPlace {
+  /** 0 to N-1: the control plane tells processes apart by it. */
+  readonly index: number;
+  /** Servers for ports that another process opens. */
+  readonly createServer: () => ConnectionServer;
+  /** The same in all of them: they resume each other's TLS sessions. */
+  readonly ticketSecret: Uint8Array;
+}
 
 export interface WorkloadProxyOptions {
   /** Node ID: `sidecar~address~name.namespace~namespace.svc.cluster.local`. */
@@ -51,6 +62,8 @@ export interface WorkloadProxyOptions {
   /** Called when it begins to serve, and when something keeps it from serving (`problem`). */
   readonly onState: (state: { readonly ready: boolean; readonly problem: string | undefined }) => void;
   readonly random?: () => number;
+  /** Undefined for a process that serves alone. */
+  readonly worker?: WorkerPlace | undefined;
 }
 
 /** How long new routes wait for the endpoints of clusters that they name. */
@@ -92,13 +105,14 @@ export class WorkloadProxy implements ResourceHandler {
     this.#options = options;
     this.#metadata = options.metadata;
     this.#self = partyOf(options.metadata, unknown);
-    const { channel, credentials, log } = options;
+    const { channel, credentials, log, worker } = options;
     const random = options.random ?? Math.random;
     this.#secrets = new SecretStore({
       requestCertificate: (csrPem) => requestCertificate(channel, credentials(), csrPem),
       onFailure: (reason, retryInMs) =>
         log.warn('no certificate', { workload: this.name, reason, retryInMs: Math.round(retryInMs) }),
       random,
+      ...(worker === undefined ? {} : { ticketSecret: worker.ticketSecret }),
     });
     this.#secrets.watch(({ uri }) => {
       if (this.#self.principal !== uri) this.#self = partyOf(this.#metadata, uri);
@@ -121,6 +135,7 @@ export class WorkloadProxy implements ResourceHandler {
       channel,
       metadata: credentials,
       registry: this.#registry,
+      worker: worker?.index ?? 0,
       certificate: () => {
         const current = this.#secrets.credentials;
         return current === undefined ? undefined : { spiffeId: current.uri, notAfterMs: current.notAfterMs };
@@ -134,7 +149,9 @@ export class WorkloadProxy implements ResourceHandler {
         })),
       learned: () => [...this.#listeners.values()].flatMap(({ learned }) => learned ?? []),
     });
-    this.#registry.gauge('istio_build', 'component', 'proxy', 'tag', options.version).set(0, 1);
+    // One for each proxy, of however many processes.
+    if ((worker?.index ?? 0) === 0)
+      this.#registry.gauge('istio_build', 'component', 'proxy', 'tag', options.version).set(0, 1);
     const droppedLines = this.#registry.counter('lateen_access_log_lines_dropped_total');
     this.#factory = {
       findRoutes: (name) => this.#routes.get(name),
@@ -312,6 +329,7 @@ export class WorkloadProxy implements ResourceHandler {
     this.#warmingListeners.delete(config.name);
     if (existing !== undefined) this.#drainListener(existing);
     const listener = new Listener(config, {
+      ...(this.#options.worker && { createServer: this.#options.worker.createServer }),
       metadata: () => this.#metadata,
       ownUri: () => this.#self.principal,
       onRefused: (name, kind, reason) => this.#onRefused(name, kind, reason),

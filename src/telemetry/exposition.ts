@@ -50,6 +50,8 @@ const connectionFamilies = [
 /** Help of the metrics that proxies name themselves. */
 const help: ReadonlyMap<string, string> = new Map(
   Object.entries({
+    istio_request_messages_total: 'Messages of gRPC from callers.',
+    istio_response_messages_total: 'Messages of gRPC to callers.',
     istio_build: 'Version of the proxies, by component.',
     lateen_access_log_lines_dropped_total: 'Lines of access log that could not be written.',
     lateen_spans_dropped_total: 'Spans that the collector did not take, or not fast enough.',

@@ -37,6 +37,7 @@ export interface Outcome {
   readonly code: number;
   /** Envoy's flags, `-` for none. */
   readonly flags: string;
+  /** Number of gRPC's status; empty for what is not gRPC's and where none was sent. */
   readonly grpcStatus: string;
 }
 
@@ -54,8 +55,18 @@ export const unknownParty: Party = {
 };
 
 /** Names and values in turn, in Istio's order. TCP has neither code nor gRPC status. */
-export function istioLabels({ reporter, source, destination, service, security }: Call, outcome: Outcome): string[] {
-  const labels = [
+export function istioLabels(call: Call, outcome: Outcome): string[] {
+  const labels = partyLabels(call);
+  labels.push('request_protocol', outcome.protocol);
+  if (outcome.protocol !== 'tcp')
+    labels.push('response_code', String(outcome.code), 'grpc_response_status', outcome.grpcStatus);
+  labels.push('response_flags', outcome.flags, 'connection_security_policy', call.security);
+  return labels;
+}
+
+/** The labels that say who called whom: all that Istio's counts of gRPC messages have. */
+export function partyLabels({ reporter, source, destination, service }: Call): string[] {
+  return [
     'reporter',
     reporter,
     'source_workload',
@@ -96,11 +107,5 @@ export function istioLabels({ reporter, source, destination, service, security }
     service.namespace,
     'destination_cluster',
     destination.cluster,
-    'request_protocol',
-    outcome.protocol,
   ];
-  if (outcome.protocol !== 'tcp')
-    labels.push('response_code', String(outcome.code), 'grpc_response_status', outcome.grpcStatus);
-  labels.push('response_flags', outcome.flags, 'connection_security_policy', security);
-  return labels;
 }

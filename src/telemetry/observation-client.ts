@@ -19,6 +19,8 @@ export interface ObservationClientOptions {
   readonly channel: Client;
   readonly metadata: () => Metadata;
   readonly registry: SeriesRegistry;
+  /** Which of the workload's processes this is; default 0. */
+  readonly worker?: number;
   /** The certificate that is shown now, or undefined before the first. */
   readonly certificate: () => { readonly spiffeId: string; readonly notAfterMs: number } | undefined;
   /** The configuration that is in force now, by type. */
@@ -104,12 +106,12 @@ export class ObservationClient {
 
   #report(answers: bigint): void {
     if (this.#stream === undefined || (this.#blocked && answers === 0n)) return;
-    let report = create(ReportSchema, { epoch: this.#epoch });
+    let report = this.#begin();
     for (const series of this.#options.registry.all) {
       if (!series.changed) continue;
       if (report.points.length === mostInReport) {
         this.#stream.write(report);
-        report = create(ReportSchema, { epoch: this.#epoch });
+        report = this.#begin();
       }
       series.changed = false;
       let id = this.#named.get(series);
@@ -157,5 +159,9 @@ export class ObservationClient {
     const isEmpty = told === 0 && report.certificate === undefined;
     if (answers === 0n && isEmpty) return;
     this.#blocked = !this.#stream.write(report);
+  }
+
+  #begin(): Report {
+    return create(ReportSchema, { epoch: this.#epoch, worker: this.#options.worker ?? 0 });
   }
 }

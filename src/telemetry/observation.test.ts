@@ -124,7 +124,7 @@ describe('the observation stream', () => {
 
   it('carries what is in force, all of it when one type changed', async () => {
     const typeNamed = (typeUrl: string, version: string) => ({ typeUrl, version, resources: 1, waiting: 0 });
-    const toldBy = () => collector.applied.get('web-0')?.map(({ typeUrl, version }) => `${typeUrl} ${version}`);
+    const toldBy = () => collector.appliedBy('web-0')[0]?.map(({ typeUrl, version }) => `${typeUrl} ${version}`);
     applied = [typeNamed('a', '1'), typeNamed('b', '1')];
     await open(new SeriesRegistry());
     assert.deepEqual(toldBy(), ['a 1', 'b 1']);
@@ -138,10 +138,10 @@ describe('the observation stream', () => {
     const port = (listener: string, protocol: LearnedPort['protocol']) => ({ listener, protocol, sinceMs: 7 });
     learned = [port('a', 'http')];
     await open(new SeriesRegistry());
-    assert.deepEqual(collector.learned.get('web-0'), learned);
+    assert.deepEqual(collector.learnedBy('web-0'), learned);
     learned = [port('a', 'http2'), port('b', 'server-first'), port('c', 'client-first')];
     await observation.refresh(longWait);
-    assert.deepEqual(collector.learned.get('web-0'), learned);
+    assert.deepEqual(collector.learnedBy('web-0'), learned);
     learned = [];
   });
 

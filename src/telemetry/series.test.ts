@@ -15,6 +15,48 @@ const call: Call = {
 };
 const labelOf = (series: Series, name: string) => series.labels[series.labels.indexOf(name) + 1];
 
+describe('a call of gRPC', () => {
+  it('has a series by status, apart from those of HTTP', () => {
+    const series = new SeriesRegistry().call(call);
+    assert.equal(series.grpcRequests(200, '-', 5), series.grpcRequests(200, '-', 5));
+    assert.equal(series.grpcRequests(200, 'DC', 5), series.grpcRequests(200, 'DC', 5));
+    const all = [
+      series.requests(200, '-'),
+      ...[undefined, -1, 0, 16].map((status) => series.grpcRequests(200, '-', status)),
+      series.grpcRequests(0, 'DC', undefined),
+      series.grpcRequests(503, '-', 14),
+    ];
+    assert.equal(new Set(all).size, all.length);
+    assert.deepEqual(
+      all.map((one) => [labelOf(one, 'request_protocol'), labelOf(one, 'grpc_response_status')]),
+      [
+        ['http', ''],
+        ['grpc', ''],
+        ['grpc', '-1'],
+        ['grpc', '0'],
+        ['grpc', '16'],
+        ['grpc', ''],
+        ['grpc', '14'],
+      ],
+    );
+  });
+
+  it('counts its messages in one series a direction, which finds no room like any other', () => {
+    const registry = new SeriesRegistry();
+    const { requests, responses } = registry.call(call).messages();
+    assert.equal(registry.call(structuredClone(call)).messages().requests, requests);
+    assert.deepEqual(
+      [requests, responses].map(({ name, kind }) => [name, kind]),
+      [
+        ['istio_request_messages_total', SeriesKind.COUNTER],
+        ['istio_response_messages_total', SeriesKind.COUNTER],
+      ],
+    );
+    for (let i = 0; i < 6000; i++) registry.call({ ...call, service: { ...call.service, name: `s${i}` } }).messages();
+    assert.equal(registry.all.length, 10_000);
+  });
+});
+
 describe('a request', () => {
   it('is counted once in every histogram, in the bucket whose bound it does not exceed', () => {
     const size = fc.oneof(fc.constantFrom(...bucketBounds), fc.double({ min: 0, max: 1e10, noNaN: true }));

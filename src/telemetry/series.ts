@@ -1,5 +1,5 @@
 // Counters on the request path: labels are resolved to a series once, then recording is additions in a typed array.
-import { istioLabels, type Call, type Outcome } from './istio-labels.js';
+import { istioLabels, partyLabels, type Call, type Outcome } from './istio-labels.js';
 import { SeriesKind } from './gen/observation_pb.js';
 
 /** Upper bounds of histogram buckets: Envoy's, for milliseconds and bytes alike. */
@@ -75,6 +75,12 @@ function bucketOf(value: number): number {
   return i;
 }
 
+/** Counts of gRPC's messages between two parties, from the caller and to it. */
+export interface MessageSeries {
+  readonly requests: Series;
+  readonly responses: Series;
+}
+
 /** Most series that a proxy keeps; beyond it requests are carried and counted only as dropped. */
 const mostSeries = 10_000;
 
@@ -130,7 +136,11 @@ export class CallSeries {
   /** By status: answers of HTTP without flags, which are nearly all. */
   readonly #plain: (RequestSeries | undefined)[] = [];
   readonly #requests = new Map<string, RequestSeries>();
+  /** By gRPC's status, from -1 on: calls that were answered by HTTP's 200 without flags. */
+  readonly #plainGrpc: (RequestSeries | undefined)[] = [];
+  readonly #grpc = new Map<string, RequestSeries>();
   readonly #connections = new Map<string, Series>();
+  #messages: MessageSeries | undefined;
 
   constructor(registry: SeriesRegistry, call: Call) {
     this.#registry = registry;
@@ -146,6 +156,25 @@ export class CallSeries {
     return series;
   }
 
+  /** @param status of gRPC, -1 for one without a meaning; undefined where the call ended without an answer */
+  grpcRequests(code: number, flags: string, status: number | undefined): RequestSeries {
+    const grpcStatus = status === undefined ? '' : String(status);
+    if (code === 200 && flags === '-' && status !== undefined)
+      return (this.#plainGrpc[status + 1] ??= this.#create({ protocol: 'grpc', code, flags, grpcStatus }));
+    const key = `${code} ${flags} ${grpcStatus}`;
+    let series = this.#grpc.get(key);
+    if (series === undefined)
+      this.#grpc.set(key, (series = this.#create({ protocol: 'grpc', code, flags, grpcStatus })));
+    return series;
+  }
+
+  messages(): MessageSeries {
+    return (this.#messages ??= {
+      requests: this.#createCounter('istio_request_messages_total'),
+      responses: this.#createCounter('istio_response_messages_total'),
+    });
+  }
+
   connections(flags: string): Series {
     let series = this.#connections.get(flags);
     if (series === undefined) {
@@ -154,6 +183,10 @@ export class CallSeries {
       this.#connections.set(flags, series);
     }
     return series;
+  }
+
+  #createCounter(name: string): Series {
+    return this.#registry.adopt(new Series(SeriesKind.COUNTER, name, partyLabels(this.call), 1));
   }
 
   #create(outcome: Outcome): RequestSeries {

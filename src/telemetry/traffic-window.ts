@@ -1,4 +1,5 @@
 // The last minute of traffic by edge (who calls which version of what), for live views: rate, errors, latency, bytes.
+import { isGrpcFailure } from '../util/grpc-codes.js';
 import { SeriesKind } from './gen/observation_pb.js';
 import { bucketBounds, bucketCount, connectionLayout, requestLayout } from './series.js';
 import type { Total } from './collector.js';
@@ -21,7 +22,10 @@ export interface EdgeTraffic {
   readonly rate: number;
   /** Both directions together. */
   readonly bytesPerSecond: number;
-  /** Share of answers below 500, from 0 to 1; a request without an answer counts as failed. 1 for connections. */
+  /**
+   * Share of answers below 500, of gRPC those whose status does not blame the server, from 0 to 1; a request without an answer
+   * counts as failed. 1 for connections.
+   */
   readonly successRate: number;
   /** Of requests; 0 for connections. */
   readonly p50Ms: number;
@@ -67,8 +71,7 @@ export class TrafficWindow {
     edge.counts[slot]! += count;
     edge.bytes[slot]! += bytes;
     if (!isHttp) return;
-    const code = Number(labelOf(total, 'response_code'));
-    if (code >= 500 || code === 0) edge.failures[slot]! += count;
+    if (isFailure(total)) edge.failures[slot]! += count;
     for (let i = 0; i < bucketCount; i++)
       edge.durations[slot * bucketCount + i]! += growth(requestLayout.durationBuckets + i);
   }
@@ -108,6 +111,12 @@ export class TrafficWindow {
     }
     return edge;
   }
+}
+
+function isFailure(total: Total): boolean {
+  const code = Number(labelOf(total, 'response_code'));
+  const grpcStatus = labelOf(total, 'grpc_response_status');
+  return code >= 500 || code === 0 || (grpcStatus !== '' && isGrpcFailure(Number(grpcStatus)));
 }
 
 /** The place of a second in the ring, emptied of the minute before. */

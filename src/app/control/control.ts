@@ -142,9 +142,11 @@ class ControlPlane {
   }
 
   #serverFirstListeners(): ServerFirstListeners[] {
-    return [...this.#collector.learned].map(([workload, ports]) => ({
+    return [...this.#store.snapshot.workloads.keys()].map((workload) => ({
       workload,
-      listeners: ports.flatMap(({ listener, protocol }) => (protocol === 'server-first' ? [listener] : [])),
+      listeners: this.#collector
+        .learnedBy(workload)
+        .flatMap(({ listener, protocol }) => (protocol === 'server-first' ? [listener] : [])),
     }));
   }
 
@@ -185,7 +187,7 @@ class ControlPlane {
       objects: () => viewObjects(this.#source, this.#store.snapshot),
       diagnostics: () => this.#diagnostics(),
       plaintextWorkloads: () => this.#plaintext(),
-      proxies: () => viewProxies(this.#ads.states(), this.#collector.applied, this.#resourcesOf),
+      proxies: () => viewProxies(this.#ads.states(), (uid) => this.#collector.appliedBy(uid), this.#resourcesOf),
       proxyConfig: (namespace, name) => {
         const { snapshot } = this.#store;
         const workload = [...snapshot.workloads.values()].find(
@@ -193,7 +195,7 @@ class ControlPlane {
         );
         if (workload === undefined) return undefined;
         const { resources } = compiled(snapshot, workload);
-        return viewProxyConfig(snapshot, workload, resources, this.#collector.learned.get(workload.uid) ?? []);
+        return viewProxyConfig(snapshot, workload, resources, this.#collector.learnedBy(workload.uid));
       },
       collector: this.#collector,
       refresh: () => this.#observation.refresh(refreshMs),

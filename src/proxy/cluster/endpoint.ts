@@ -9,7 +9,6 @@ import type { Connector, ConnectOutcome, SessionCache, TlsTarget } from '../tls/
 export interface EndpointOptions {
   readonly address: string;
   readonly port: number;
-  readonly weight: number;
   readonly connectTimeoutMs: number;
   readonly tls: TlsTarget | undefined;
   /** Protocols to offer for bytes; for HTTP the listener's filter says its own. */
@@ -27,27 +26,42 @@ export class Endpoint implements Candidate {
   /** `address:port`, as in logs. */
   readonly host: string;
   active = 0;
+  /** Relative share of what is chosen; it may change while connections stay. */
+  weight: number;
   /** Series of calls to it, by who answers, and the own workload under which they were resolved. */
   readonly calls = new WeakMap<Party, { readonly self: Party; readonly series: CallSeries }>();
   readonly #sessions: SessionCache = new Map();
   readonly #pools = new Map<string, HttpPool>();
+  /** The same by the list itself: every request of a listener brings the same one. */
+  readonly #poolsByList = new WeakMap<readonly string[], HttpPool>();
 
-  constructor(options: EndpointOptions) {
+  constructor(options: EndpointOptions, weight: number) {
     this.options = options;
+    this.weight = weight;
     this.host = `${options.address.includes(':') ? `[${options.address}]` : options.address}:${options.port}`;
   }
 
-  get weight(): number {
-    return this.options.weight;
+  /**
+   * The pool for HTTP.
+   * @param protocols what connections offer in the handshake, which then decides the version
+   * @param isHttp2 the version in which the cluster wants requests to be sent; without a handshake it is spoken
+   */
+  httpPool(protocols: readonly string[], isHttp2: boolean): HttpPool {
+    const { tls } = this.options;
+    if (tls === undefined) return this.#poolOf(isHttp2 ? 'h2c' : '', [], isHttp2, false);
+    let pool = this.#poolsByList.get(protocols);
+    if (pool === undefined) {
+      pool = this.#poolOf(`tls ${protocols.join(',')}`, protocols, isHttp2, true);
+      this.#poolsByList.set(protocols, pool);
+    }
+    return pool;
   }
 
-  /** The pool for HTTP over connections that offer `protocols`. */
-  httpPool(protocols: readonly string[]): HttpPool {
-    const key = protocols.join(',');
+  #poolOf(key: string, protocols: readonly string[], isHttp2: boolean, isNegotiated: boolean): HttpPool {
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       const { usage, poolSettings } = this.options;
-      pool = new HttpPool((done) => this.#connect(protocols, done), usage, poolSettings);
+      pool = new HttpPool((done) => this.#connect(protocols, done), usage, poolSettings, isHttp2, isNegotiated);
       this.#pools.set(key, pool);
     }
     return pool;

@@ -9,6 +9,8 @@ import type { ConnectionInfo } from '../listener/connection-info.js';
 import { endAttempt, recordResult } from './attempt.js';
 import { answerFor, explainFailure, type Failure } from './failures.js';
 import type { HttpEnvironment, HttpSettings } from './environment.js';
+import { findGrpcCall, healthStatusOf, type GrpcCall } from './grpc-call.js';
+import { tellGrpc, grpcStatusOf } from './grpc-status.js';
 import { findHeader, type Headers, type RequestHead, type ResponseHead } from './message.js';
 import type { Mirror } from './mirror.js';
 import type { HttpPool, PoolClient } from './pool.js';
@@ -29,6 +31,8 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   readonly environment: HttpEnvironment;
   readonly downstream: DownstreamStream;
   readonly #stack: Stack;
+  /** Undefined where the request is not gRPC's. */
+  readonly grpc: GrpcCall | undefined;
 
   // ---- decided by layers on the way in
   /** Path as it came, where a layer changed it. */
@@ -47,6 +51,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   retryFlag: string | undefined;
   /** Whether the request is at `endpoint` now, or waits for a connection to it. */
   isAtEndpoint = false;
+  resends = 0;
   /** Whether the body is kept after it was sent, as far as it is small. */
   keepsBody = false;
   /** Copies of the request that are sent elsewhere. */
@@ -100,6 +105,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     this.connection = connection;
     this.downstream = downstream;
     this.request = request;
+    this.grpc = findGrpcCall(request.headers);
   }
 
   /** Passes the request through the layers, outermost first; the last one forwards it. */
@@ -140,12 +146,22 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
 
   // ---- answers made here
 
-  /** Answers without an upstream. */
-  reply(status: number, headers: Headers, body: string | Uint8Array): void {
+  /**
+   * Answers without an upstream. gRPC is told in its own way, as by Envoy: 200, with the status and the body's text in headers.
+   * @param grpcStatus where it is another than `status` stands for
+   */
+  reply(status: number, headers: Headers, body: string | Uint8Array, grpcStatus?: number): void {
     if (this.#completed) return;
-    const bytes = Buffer.from(body);
-    const withBody = [...headers];
-    if (bytes.length > 0 && findHeader(headers, 'content-type') === undefined)
+    if (this.grpc === undefined) this.#send(status, [...headers], Buffer.from(body));
+    else {
+      const told = [...headers];
+      tellGrpc(told, grpcStatus ?? grpcStatusOf(status), body);
+      this.#send(200, told, Buffer.alloc(0));
+    }
+  }
+
+  #send(status: number, withBody: Headers, bytes: Buffer): void {
+    if (bytes.length > 0 && findHeader(withBody, 'content-type') === undefined)
       withBody.push('content-type', 'text/plain');
     for (const layer of this.#stack.reply) layer.onReply(this, withBody);
     withBody.push('date', new Date().toUTCString(), 'server', 'lateen');
@@ -181,7 +197,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
       return;
     }
     const headers = [...(answer.headers ?? []), ...this.#headersOf(failure)];
-    this.reply(answer.status, headers, this.#bodyOf(failure, answer.body));
+    this.reply(answer.status, headers, this.#bodyOf(failure, answer.body), answer.grpcStatus);
   }
 
   /** Which object decided is told to callers whose certificate proves that they are of this mesh, and to nobody else. */
@@ -229,6 +245,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   onRequestBody(chunk: Buffer): void {
     this.bytesReceived += chunk.length;
     if (this.#completed) return;
+    this.grpc?.onRequestBody(chunk);
     if (this.mirrors !== undefined) for (const mirror of this.mirrors) mirror.sendBody(chunk);
     if (this.#upstream === undefined) {
       this.#hold(chunk);
@@ -324,8 +341,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     clearTimeout(this.timer); // a route's timeout is for answers; what follows has no end of its own
     clearTimeout(this.tryTimer);
     for (const layer of this.#stack.response) layer.onResponse(this, head);
-    const downstream = { ...this.downstream.switchProtocols(head), reset: this.connection.reset };
-    joinTunnel(downstream, upstream, this.settings.limits.idleTimeoutMs, {
+    joinTunnel(this.downstream.switchProtocols(head), upstream, this.settings.limits.idleTimeoutMs, {
       onForward: (bytes) => (this.bytesReceived += bytes),
       onBackward: (bytes) => (this.bytesSent += bytes),
       onClose: () => this.complete(),
@@ -334,7 +350,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
 
   onResponseHead(head: ResponseHead, endsHere: boolean): void {
     if (this.#completed) return;
-    recordResult(this, head.status);
+    recordResult(this, healthStatusOf(this.grpc, head));
     if (endsHere) this.#upstream = undefined; // it is free, and may carry another request already
     for (const layer of this.#stack.answer) if (layer.onAnswer(this, head)) return;
     this.response = head;
@@ -347,11 +363,13 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
 
   onResponseBody(chunk: Buffer): void {
     this.bytesSent += chunk.length;
+    this.grpc?.onResponseBody(chunk);
     if (!this.downstream.sendBody(chunk)) this.#upstream?.pauseBody();
   }
 
   onResponseEnd(trailers: Headers | undefined): void {
     if (this.#completed) return;
+    if (this.grpc !== undefined) this.grpc.responseTrailers = trailers;
     this.downstream.sendEnd(trailers);
     this.complete();
   }
@@ -403,6 +421,10 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
 
   get responseCode(): number {
     return this.response?.status ?? 0;
+  }
+
+  get grpcStatus(): number | undefined {
+    return this.grpc?.statusOf(this.response);
   }
 
   get upstreamCluster(): string | undefined {

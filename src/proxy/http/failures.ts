@@ -1,4 +1,5 @@
 // What the proxy answers when it cannot forward: Envoy's status, flags, details and text, and in one sentence of ours why.
+import { grpcCodes } from '../../util/grpc-codes.js';
 import type { Denial } from '../authorization/policies.js';
 
 /** Everything that can go wrong between a request and its answer. */
@@ -8,13 +9,18 @@ export type Failure =
   | { readonly kind: 'no-endpoint' }
   | { readonly kind: 'connect'; readonly reason: string }
   | { readonly kind: 'connect-timeout' }
+  /** The server has not worked on the request. */
+  | { readonly kind: 'refused' }
   | { readonly kind: 'lost'; readonly reset: boolean }
   | { readonly kind: 'protocol'; readonly reason: string }
   /** As many requests or connections as the cluster may have are under way. */
   | { readonly kind: 'overflow' }
   /** One attempt took longer than the route gives it. */
   | { readonly kind: 'try-timeout'; readonly afterMs: number }
-  | { readonly kind: 'timeout'; readonly afterMs: number }
+  /** The answer was not complete in time; `isCallers`: in the time that a caller of gRPC gave it. */
+  | { readonly kind: 'timeout'; readonly afterMs: number; readonly isCallers?: boolean }
+  /** Request and answer together took longer than the route, or a caller of gRPC, gives them. */
+  | { readonly kind: 'expired'; readonly afterMs: number; readonly isCallers: boolean; readonly requestEnded: boolean }
   | { readonly kind: 'stream-idle' }
   | { readonly kind: 'not-allowed'; readonly method: string }
   /** Our own code threw. */
@@ -25,6 +31,8 @@ export type Failure =
 /** How a failure is told. */
 export interface FailureAnswer {
   readonly status: number;
+  /** Status of gRPC, where it is another than the status of HTTP stands for. */
+  readonly grpcStatus?: number;
   readonly flags: string;
   readonly details: string;
   /** Envoy's text. */
@@ -35,6 +43,14 @@ export interface FailureAnswer {
 }
 
 const reset = 'upstream connect error or disconnect/reset before headers. reset reason: ';
+
+/** Envoy tells gRPC UNAVAILABLE here; that invites callers to try again what may be done already. */
+const upstreamTimeout = {
+  status: 504,
+  grpcStatus: grpcCodes.DEADLINE_EXCEEDED,
+  flags: 'UT',
+  body: 'upstream request timeout',
+} as const;
 
 export function answerFor(failure: Failure): FailureAnswer {
   switch (failure.kind) {
@@ -62,6 +78,13 @@ export function answerFor(failure: Failure): FailureAnswer {
         body: `${reset}connection timeout`,
         transportReason: 'connection timeout',
       };
+    case 'refused':
+      return {
+        status: 503,
+        flags: 'UR',
+        details: 'upstream_reset_before_response_started{remote_refused_stream_reset}',
+        body: `${reset}remote refused stream reset`,
+      };
     case 'lost':
       return {
         status: 503,
@@ -85,15 +108,23 @@ export function answerFor(failure: Failure): FailureAnswer {
         headers: ['x-envoy-overloaded', 'true'],
       };
     case 'try-timeout':
-      return { status: 504, flags: 'UT', details: 'upstream_per_try_timeout', body: 'upstream request timeout' };
+      return { ...upstreamTimeout, details: 'upstream_per_try_timeout' };
     case 'timeout':
-      return { status: 504, flags: 'UT', details: 'response_timeout', body: 'upstream request timeout' };
+      return { ...upstreamTimeout, details: 'response_timeout' };
+    case 'expired':
+      return {
+        status: failure.requestEnded ? 504 : 408,
+        grpcStatus: grpcCodes.DEADLINE_EXCEEDED,
+        flags: 'DT',
+        details: 'max_duration_timeout',
+        body: 'downstream duration timeout',
+      };
     case 'stream-idle':
       return { status: 504, flags: 'SI', details: 'stream_idle_timeout', body: 'stream timeout' };
     case 'not-allowed':
       return { status: 403, flags: 'NR', details: 'upgrade_failed', body: '' };
     case 'internal':
-      return { status: 500, flags: '-', details: 'internal_error', body: '' };
+      return { status: 500, grpcStatus: grpcCodes.INTERNAL, flags: '-', details: 'internal_error', body: '' };
     case 'bad-path':
       return { status: 400, flags: '-', details: 'path_normalization_failed', body: '' };
     case 'denied':
@@ -114,6 +145,8 @@ export interface FailureContext {
   readonly decidedBy: string | undefined;
 }
 
+const callers = ' (the deadline of the caller, grpc-timeout)';
+
 /** One sentence for the person who sees the answer: what, why, and what to do. */
 export function explainFailure(failure: Failure, context: FailureContext): string {
   const { service = 'the service', subset, endpoint, decidedBy } = context;
@@ -131,6 +164,8 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
     case 'connect':
     case 'connect-timeout':
       return `the instance of ${target} at ${endpoint ?? 'its address'} could not be reached: ${failure.kind === 'connect' ? failure.reason : 'no connection in time'}`;
+    case 'refused':
+      return `the instance of ${target} at ${endpoint ?? 'its address'} takes no further requests`;
     case 'lost':
       return `the instance of ${target} at ${endpoint ?? 'its address'} closed the connection before it answered`;
     case 'protocol':
@@ -140,7 +175,9 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
     case 'try-timeout':
       return `${target} did not answer within ${failure.afterMs} ms in any attempt${by}`;
     case 'timeout':
-      return `${target} did not answer within ${failure.afterMs} ms${by}`;
+      return `${target} did not answer within ${failure.afterMs} ms${failure.isCallers === true ? callers : by}`;
+    case 'expired':
+      return `the call of ${target} was not over within ${failure.afterMs} ms${failure.isCallers ? callers : by}`;
     case 'stream-idle':
       return `nothing was sent in either direction for too long`;
     case 'not-allowed':

@@ -304,6 +304,18 @@ describe('forwarding', () => {
     const { timeoutMs } = forwardOf({ timeout: '3600000s' });
     assert.ok(timeoutMs > 86_400_000 && timeoutMs < 2 ** 31, String(timeoutMs));
   });
+  it('honours deadlines of gRPC callers from the end of their requests or from the beginning, as it is told', () => {
+    assert.equal(forwardOf({ timeout: '1s' }).grpcDeadline, undefined);
+    assert.deepEqual(forwardOf({ timeout: '1s', maxGrpcTimeout: '2s' }).grpcDeadline, { from: 'end', mostMs: 2000 });
+    const { timeoutMs, longestMs, grpcDeadline } = forwardOf({
+      timeout: '1s',
+      maxStreamDuration: { maxStreamDuration: '3s', grpcTimeoutHeaderMax: '2s' },
+    });
+    assert.deepEqual([timeoutMs, longestMs, grpcDeadline], [0, 3000, { from: 'begin', mostMs: 2000 }]);
+    assert.equal(forwardOf({ maxStreamDuration: {} }).grpcDeadline, undefined);
+    for (const action of [{ grpcTimeoutOffset: '1s' }, { maxStreamDuration: { grpcTimeoutHeaderOffset: '1s' } }])
+      assert.throws(() => forwardOf(action), UnsupportedConfig);
+  });
   it('a cluster that is not there gives the status that is configured', () => {
     assert.equal(forwardOf({}).notFoundStatus, 503);
     assert.equal(forwardOf({ clusterNotFoundResponseCode: 'NOT_FOUND' }).notFoundStatus, 404);

@@ -12,10 +12,10 @@ import {
   type WeightedCluster_ClusterWeight,
 } from '../../xds/messages.js';
 import { pickByWeight } from '../balance/pick-by-weight.js';
-import { durationMs } from '../config/duration.js';
 import { findProvenance, type Provenance } from '../config/metadata.js';
 import { readMirrors, readRetries, type MirrorConfig, type RetryConfig } from '../config/route-config.js';
 import { readRouteFilters, type RouteFilters } from '../config/route-filters.js';
+import { readTimeouts, type RouteTimeouts } from '../config/route-timeouts.js';
 import { compileHeaderChanges, joinHeaderChanges, type HeaderChange } from './header-changes.js';
 import {
   compileHeaderMatcher,
@@ -38,12 +38,10 @@ export interface Destination {
 }
 
 /** Forwards a request. */
-export interface ForwardAction {
+export interface ForwardAction extends RouteTimeouts {
   readonly kind: 'forward';
   readonly destinations: readonly Destination[];
   readonly totalWeight: number;
-  /** For the whole response; 0: none. */
-  readonly timeoutMs: number;
   /** Returns the new path; undefined leaves it. */
   readonly rewritePath: ((path: string) => string) | undefined;
   readonly notFoundStatus: number;
@@ -318,7 +316,7 @@ function compileForward(
     kind: 'forward',
     destinations,
     totalWeight: destinations.reduce((sum, destination) => sum + destination.weight, 0),
-    timeoutMs: durationMs(action.timeout) ?? 15_000, // Envoy's default; what we compile always says
+    ...readTimeouts(action),
     rewritePath: compileRewrite(action, route.match!),
     notFoundStatus:
       action.clusterNotFoundResponseCode === 1 ? 404 : action.clusterNotFoundResponseCode === 2 ? 500 : 503,

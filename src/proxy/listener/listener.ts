@@ -1,6 +1,6 @@
 // A place where connections arrive. Looks at their first bytes where there is something to choose, ends TLS, and hands them
 // to the chain that is meant for them. New configuration replaces chains at once; connections of old ones end in order.
-import net, { type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
@@ -8,6 +8,7 @@ import type { LearnedPort } from '../../telemetry/learned-ports.js';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import { Backoff } from '../../util/backoff.js';
 import { connectionLimit } from '../net/connection-limit.js';
+import { createOwnServer, type ConnectionServer } from '../net/connection-server.js';
 import { resetSocket } from '../net/reset-socket.js';
 import { sweep, type Swept } from '../net/sweeper.js';
 import type { RefusalKind } from '../tls/acceptor.js';
@@ -38,6 +39,8 @@ export interface ListenerConfig {
 
 /** What a listener uses of the workload's proxy. */
 export interface ListenerEnvironment {
+  /** Absent: the process opens its ports itself. */
+  readonly createServer?: () => ConnectionServer;
   readonly metadata: () => NodeMetadata;
   /** The workload's own SPIFFE ID, once it has one. */
   readonly ownUri: () => string;
@@ -77,7 +80,7 @@ export class Listener implements Swept {
   readonly #knowledge = new PortKnowledge();
   readonly #backoff = new Backoff({ firstMs: 100, longestMs: 5000 });
   #config: ListenerConfig;
-  #server: Server | undefined;
+  #server: ConnectionServer | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #stopSweeping: () => void;
@@ -129,7 +132,7 @@ export class Listener implements Swept {
       onListening();
       return;
     }
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+    const server = (this.#environment.createServer ?? createOwnServer)();
     server.on('connection', (socket) => {
       if (connectionLimit.take(socket)) this.accept(socket, undefined);
       else this.#shed(socket);
@@ -288,6 +291,7 @@ export class Listener implements Swept {
       this.#handle(socket, first, chain, {
         ...addresses,
         serverName,
+        protocol: socket.alpnProtocol || undefined,
         security: 'mutual_tls',
         source,
         forwardedClientCert: `By=${this.#environment.ownUri()};Hash=${peer.certificateHash};Subject="";URI=${peer.uri}`,
@@ -360,6 +364,7 @@ const plainInspection: Inspection = {
 /** Names that Envoy's HTTP inspector gives to what it finds. */
 const detectedProtocols = { http: ['http/1.1', 'http/1.0'], http2: ['h2c'], other: [] };
 const anonymous = {
+  protocol: undefined,
   security: 'none',
   source: unknownParty,
   forwardedClientCert: undefined,

@@ -25,7 +25,13 @@ function open(
   const [caller, server] = [new MemorySocket(), new MemorySocket()];
   const connector = {
     connect: (_: unknown, done: (outcome: ConnectOutcome) => void) => {
-      const rest = { first: undefined, peer: undefined, expiresAtMs: Infinity, reset: () => server.destroy() };
+      const rest = {
+        first: undefined,
+        peer: undefined,
+        expiresAtMs: Infinity,
+        protocol: undefined,
+        reset: () => server.destroy(),
+      };
       if (connectOutcome === 'refused') done({ ok: false, reason: 'connection refused', timedOut: false });
       else done({ ok: true, connection: { socket: server.socket, ...rest } });
       return () => undefined;
@@ -69,6 +75,7 @@ function open(
     source: unknownParty,
     forwardedClientCert: undefined,
     expiresAtMs: Infinity,
+    protocol: undefined,
     reset: () => caller.destroy(),
   };
   return { caller, server, logged, usage: cluster.usage, filter, info };

@@ -117,6 +117,7 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   upstreamHost: string | undefined;
   upstreamLocalAddress: string | undefined;
   readonly routeName = undefined;
+  readonly grpcStatus = undefined;
 
   constructor(
     socket: Socket,

@@ -18,6 +18,7 @@ const record: AccessRecord = {
   durationMs: 12.4,
   protocol: 'HTTP/1.1',
   responseCode: 200,
+  grpcStatus: undefined,
   responseFlags: '-',
   responseCodeDetails: 'via_upstream',
   connectionTerminationDetails: undefined,
@@ -66,6 +67,21 @@ describe('a line of text', () => {
 
   it('gives the address of the client without its port', () => {
     assert.equal(text('%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%'), '10.0.0.1');
+  });
+
+  it('gives the status of gRPC as a name, in either spelling, or as its number', () => {
+    const format =
+      '%GRPC_STATUS% %GRPC_STATUS(CAMEL_STRING)% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER%';
+    for (const [grpcStatus, line] of [
+      [0, 'OK OK OK 0 0'],
+      [1, 'Canceled Canceled CANCELLED 1 1'],
+      [4, 'DeadlineExceeded DeadlineExceeded DEADLINE_EXCEEDED 4 4'],
+      [16, 'Unauthenticated Unauthenticated UNAUTHENTICATED 16 16'],
+      [99, '99 99 99 99 99'],
+      [-1, '-1 -1 -1 -1 -1'],
+      [undefined, '- - - - -'],
+    ] as const)
+      assert.equal(text(format, { grpcStatus }), line);
   });
 
   it('prints times of different milliseconds, and the same again', () => {
@@ -161,6 +177,8 @@ describe('an operator', () => {
     '%PROTOCOL(x)%',
     '%START_TIME(%s)%',
     '%TO_STRING%',
+    '%GRPC_STATUS(X)%',
+    '%GRPC_STATUS_NUMBER(X)%',
   ])
     it(`${format} is refused`, () => assert.throws(() => compileTextFormat(format), FormatError));
 });

@@ -1,5 +1,6 @@
 // Compiles Envoy's command operators (`%REQ(X-ID?:PATH)%`) into functions, once, when configuration arrives.
 import { FormatError, parseCommandFormat, type CommandOperator } from '../../util/command-format.js';
+import { grpcCodes } from '../../util/grpc-codes.js';
 import type { AccessRecord } from './record.js';
 
 /** A piece of a line; undefined prints as `-` in text and as null in JSON. */
@@ -28,7 +29,29 @@ const plain: Readonly<Record<string, Operator>> = {
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (r) => r.downstreamRemoteAddress?.replace(/:\d+$/, ''),
   REQUESTED_SERVER_NAME: (r) => r.requestedServerName,
   ROUTE_NAME: (r) => (r.routeName === '' ? undefined : r.routeName),
+  GRPC_STATUS: (r) => namedStatus(r, grpcCamelNames),
+  GRPC_STATUS_NUMBER: (r) => r.grpcStatus,
 };
+
+const grpcNames = Object.keys(grpcCodes);
+/** As Envoy spells them: `DeadlineExceeded`, and one word of its own. */
+const grpcCamelNames = grpcNames.map((name) => {
+  if (name === 'OK') return name;
+  if (name === 'CANCELLED') return 'Canceled';
+  return name.toLowerCase().replace(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+});
+
+/** What `%GRPC_STATUS(...)%` may ask for. */
+const grpcForms: Readonly<Record<string, Operator>> = {
+  CAMEL_STRING: plain['GRPC_STATUS']!,
+  SNAKE_STRING: (r) => namedStatus(r, grpcNames),
+  NUMBER: plain['GRPC_STATUS_NUMBER']!,
+};
+
+/** A status that has no name is its number. */
+function namedStatus({ grpcStatus }: AccessRecord, names: readonly string[]): string | undefined {
+  return grpcStatus === undefined ? undefined : (names[grpcStatus] ?? String(grpcStatus));
+}
 
 /** Compiles a format of one line. */
 export function compileTextFormat(format: string): Formatter {
@@ -86,6 +109,7 @@ function findOperator(name: string, argument: string | undefined): Operator | un
       ? (record) => read(record, first)
       : (record) => read(record, first) ?? read(record, second);
   }
+  if (name === 'GRPC_STATUS' && argument !== undefined) return grpcForms[argument];
   return argument === undefined ? plain[name] : undefined;
 }
 

@@ -11,6 +11,8 @@ export interface AccessRecord {
   readonly responseCode: number;
   /** Envoy's flags joined by commas, `-` for none. */
   readonly responseFlags: string;
+  /** Status of gRPC; undefined for what is not gRPC's and where none was sent. */
+  readonly grpcStatus: number | undefined;
   readonly responseCodeDetails: string | undefined;
   readonly connectionTerminationDetails: string | undefined;
   readonly upstreamTransportFailureReason: string | undefined;

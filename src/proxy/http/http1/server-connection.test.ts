@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { MemorySocket, settle } from '../../../../test/harness/memory-socket.js';
 import type { Headers, RequestHead, ResponseHead } from '../message.js';
 import type { DownstreamEvents, DownstreamStream } from '../streams.js';
-import { Http1ServerConnection, type RequestHandler } from './server-connection.js';
+import type { RequestHandler } from '../request-handler.js';
+import { Http1ServerConnection } from './server-connection.js';
 
 const limits = { bytes: 1000, fields: 20, headTimeoutMs: 1000, idleTimeoutMs: 5000, streamIdleTimeoutMs: 3000 };
 
@@ -422,6 +423,23 @@ describe('the end', () => {
     await settle();
     assert.deepEqual(statuses(peer.sent), [200]);
     assert.equal(calls[0]!.gone, undefined);
+  });
+
+  it('of a caller that asks once more while it waits, and then no more, brings it both answers', async () => {
+    const now = mock.method(performance, 'now', () => 1_000_000);
+    const { peer, calls } = open();
+    peer.receive(get('/1'));
+    await settle();
+    now.mock.mockImplementation(() => 1_000_500); // the first answer takes long
+    peer.receive(get('/2'));
+    peer.receiveEnd();
+    await settle();
+    calls[0]!.answer();
+    await settle();
+    calls[1]!.answer();
+    await settle();
+    assert.deepEqual(statuses(peer.sent), [200, 200]);
+    now.mock.restore();
   });
 
   it('of a caller in the middle of its request is told to it', async () => {

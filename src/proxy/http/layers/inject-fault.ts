@@ -2,7 +2,6 @@
 // filter). What is delayed and aborted is answered after the delay.
 import type { FaultConfig } from '../../config/route-filters.js';
 import type { Exchange } from '../exchange.js';
-import { grpcHeaders, grpcStatusOf, isGrpc } from '../grpc-status.js';
 import { addResponseFlag } from '../response-flags.js';
 import type { Layer } from '../stack.js';
 
@@ -37,14 +36,11 @@ function goOn(exchange: Exchange, fault: FaultConfig): void {
 }
 
 function abort(exchange: Exchange, fault: FaultConfig): boolean {
-  const { environment, destination, request } = exchange;
+  const { environment, destination } = exchange;
   if (environment.random() >= fault.abortFraction) return false;
   exchange.cluster = environment.findCluster(destination?.cluster ?? ''); // it is counted for the service that it was meant for
   exchange.responseFlags = 'FI';
   exchange.responseCodeDetails = 'fault_filter_abort';
-  const status = fault.abortStatus ?? 200;
-  if (isGrpc(request.headers))
-    exchange.reply(200, grpcHeaders(fault.abortGrpcStatus ?? grpcStatusOf(status), abortText), '');
-  else exchange.reply(status, [], abortText);
+  exchange.reply(fault.abortStatus ?? 200, [], abortText, fault.abortGrpcStatus);
   return true;
 }

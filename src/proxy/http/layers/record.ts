@@ -1,21 +1,41 @@
 // Counts every request and writes its log line when it is over.
 import { unknownParty, type CalledService, type Party } from '../../../telemetry/istio-labels.js';
-import type { CallSeries } from '../../../telemetry/series.js';
+import type { CallSeries, RequestSeries } from '../../../telemetry/series.js';
 import type { Exchange } from '../exchange.js';
+import { knownGrpcStatus } from '../grpc-status.js';
 import type { Layer } from '../stack.js';
 
 export const record: Layer = {
+  onResponse(exchange) {
+    exchange.grpc?.countIn(callsOf(exchange).messages());
+  },
   onComplete(exchange) {
     const { accessLogs } = exchange.environment;
     for (let i = 0; i < accessLogs.length; i++) accessLogs[i]!.write(accessLogs[i]!.format(exchange));
     if (!exchange.isCounted) return;
     const { request, bytesReceived, bytesSent, responseHeadBytes } = exchange;
-    const calls = exchange.settings.direction === 'inbound' ? inboundCalls(exchange) : outboundCalls(exchange);
-    calls
-      .requests(exchange.responseCode, exchange.responseFlags)
-      .record(exchange.durationMs, request.headBytes + bytesReceived, responseHeadBytes + bytesSent);
+    const calls = callsOf(exchange);
+    seriesOf(exchange, calls).record(
+      exchange.durationMs,
+      request.headBytes + bytesReceived,
+      responseHeadBytes + bytesSent,
+    );
   },
 };
+
+function callsOf(exchange: Exchange): CallSeries {
+  return exchange.settings.direction === 'inbound' ? inboundCalls(exchange) : outboundCalls(exchange);
+}
+
+function seriesOf({ grpc, grpcStatus, responseCode, responseFlags }: Exchange, calls: CallSeries): RequestSeries {
+  if (grpc === undefined) return calls.requests(responseCode, responseFlags);
+  grpc.countIn(calls.messages());
+  return calls.grpcRequests(
+    responseCode,
+    responseFlags,
+    grpcStatus === undefined ? undefined : knownGrpcStatus(grpcStatus),
+  );
+}
 
 /** Who calls is the same for all requests of a connection: resolved at its first. */
 function inboundCalls({ connection, environment, cluster }: Exchange): CallSeries {

@@ -1,6 +1,7 @@
 // A request's place in its trace: who decides whether it is recorded, what its span says, what the next one is told.
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { policiesOf } from '../../../../test/harness/authorization.js';
 import { closeProxies, forwarded, get, ok, proxy, type ProxyOptions } from '../../../../test/harness/memory-proxy.js';
 import { settle } from '../../../../test/harness/memory-socket.js';
 import type { Span } from '../../../telemetry/spans/span.js';
@@ -8,6 +9,7 @@ import type { TracingSettings } from '../tracing.js';
 
 afterEach(closeProxies);
 
+const proved = { security: 'mutual_tls' } as const;
 const traceId = '463ac35c9f6413ad48485a3953bb6124';
 const spanId = 'a2fb4a1d1a96d312';
 const uuid = (first: string, reason = '4') => `${first}-0000-${reason}000-8000-000000000000`;
@@ -200,11 +202,46 @@ describe('the span', () => {
     const { tags } = spans[0]!;
     assert.deepEqual([tags['http.status_code'], tags['response_flags'], tags['error']], ['0', 'DC', 'true']);
   });
+  it('of gRPC tells what was called and how it ended, and is an error where the status blames the server', async () => {
+    const fields = ['Content-Type: application/grpc+proto', 'grpc-timeout: 1S'];
+    for (const [answer, status, message, error] of [
+      [ok('', 'grpc-status: 14', 'grpc-message: away'), '14', 'away', 'true'],
+      ['HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\ngrpc-status: 13\r\n\r\n', '13', undefined, 'true'],
+      [ok('', 'grpc-status: 5'), '5', undefined, undefined],
+      [ok(), undefined, undefined, undefined],
+    ] as const) {
+      const { tags } = (await exchange(fields, {}, {}, { path: '/s/M', answer })).spans[0]!;
+      assert.deepEqual(
+        Object.entries(tags).filter(([name]) => name.startsWith('grpc.') || name === 'error'),
+        Object.entries({
+          'grpc.path': '/s/M',
+          'grpc.authority': 'shop',
+          'grpc.content_type': 'application/grpc+proto',
+          'grpc.timeout': '1S',
+          'grpc.status_code': status,
+          'grpc.message': message,
+          error,
+        }).filter(([, value]) => value !== undefined),
+      );
+    }
+  });
   it('is there for what a layer before it answers, still in the trace of the caller', async () => {
     const { spans, options } = traced({}, { domains: ['other'] });
     await proxy(options).send(get('/', `b3: ${traceId}-${spanId}-1`));
     const [span] = spans as [Span];
     assert.deepEqual([span.parentId, span.tags['http.status_code']], [spanId, '404']);
+  });
+  it('is there for what a policy denies, with the name that the caller gave it', async () => {
+    const { spans, options } = traced(
+      {},
+      { settings: { direction: 'inbound', policies: policiesOf({})! }, info: proved },
+    );
+    await proxy(options).send(get('/', `b3: ${traceId}-${spanId}-1`, 'x-envoy-decorator-operation: web/*'));
+    const [span] = spans as [Span];
+    assert.deepEqual(
+      [span.kind, span.parentId, span.name, span.tags['http.status_code']],
+      ['SERVER', spanId, 'web/*', '403'],
+    );
   });
   it('is not there for what could not be read', async () => {
     const { spans, options } = traced();

@@ -3,7 +3,9 @@
 import { newId } from '../../../telemetry/spans/random-ids.js';
 import type { Span } from '../../../telemetry/spans/span.js';
 import { wallMicros } from '../../../telemetry/spans/wall-clock.js';
+import { isGrpcFailure } from '../../../util/grpc-codes.js';
 import type { Exchange } from '../exchange.js';
+import type { GrpcCall } from '../grpc-call.js';
 import type { Layer } from '../stack.js';
 import { pushTraceHeaders, takeTraceHeaders } from '../trace-headers.js';
 import { decide, type RequestTrace, type TracingSettings } from '../tracing.js';
@@ -65,7 +67,7 @@ function spanOf(exchange: Exchange, { context, parentId, operation }: RequestTra
 }
 
 function tagsOf(exchange: Exchange, { maxPathTagLength, customTags }: TracingSettings): Record<string, string> {
-  const { request, connection, cluster, responseCode } = exchange;
+  const { request, connection, cluster, responseCode, grpc } = exchange;
   const tags = Object.create(null) as Record<string, string>;
   tags['component'] = 'proxy';
   const requestId = exchange.requestHeader('x-request-id');
@@ -88,9 +90,25 @@ function tagsOf(exchange: Exchange, { maxPathTagLength, customTags }: TracingSet
     tags['upstream_cluster.name'] = cluster.name;
   }
   if (responseCode === 0 || responseCode >= 500) tags['error'] = 'true';
+  if (grpc !== undefined) addGrpcTags(tags, exchange, grpc);
   for (const { name, valueOf } of customTags) {
     const value = valueOf(exchange);
     if (value !== '') tags[name] = value;
   }
   return tags;
+}
+
+function addGrpcTags(tags: Record<string, string>, exchange: Exchange, grpc: GrpcCall): void {
+  const { request, response } = exchange;
+  tags['grpc.path'] = request.path;
+  tags['grpc.authority'] = request.authority;
+  tags['grpc.content_type'] = exchange.requestHeader('content-type') ?? '';
+  const timeout = exchange.requestHeader('grpc-timeout');
+  if (timeout !== undefined) tags['grpc.timeout'] = timeout;
+  const status = grpc.toldStatusOf(response);
+  if (status === undefined) return;
+  tags['grpc.status_code'] = String(status);
+  const message = grpc.messageOf(response);
+  if (message !== undefined) tags['grpc.message'] = message;
+  if (isGrpcFailure(status)) tags['error'] = 'true';
 }
