@@ -331,6 +331,25 @@ describe('bodies', () => {
     assert.deepEqual(sent.events, []);
   });
 
+  it('end once, however often their windows open afterwards', async () => {
+    for (const trailers of [undefined, ['a', 'b']]) {
+      const { begin, peer } = await open();
+      begin(upload, (stream) => {
+        stream.sendBody(Buffer.alloc(70_000));
+        stream.sendEnd(trailers);
+      });
+      await settle();
+      assert.deepEqual(peer.lines().slice(1), [...Array<string>(3).fill('DATA 1 16384'), 'DATA 1 16383']);
+      const lines = await peer.ask(
+        windowUpdate(0, 9999),
+        windowUpdate(1, 9999),
+        windowUpdate(1, 9999),
+        windowUpdate(0, 1),
+      );
+      assert.deepEqual(lines, trailers === undefined ? ['DATA 1 4465 end'] : ['DATA 1 4465', 'HEADERS 1 a=b end']);
+    }
+  });
+
   it('that nobody takes get no credit, and those beside them do', async () => {
     const { begin, peer } = await open({ limits: { streamWindowBytes: 65_536, connectionWindowBytes: 131_072 } });
     const [slow, fast] = [begin(), begin()];

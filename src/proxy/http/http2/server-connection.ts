@@ -154,6 +154,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     if (!this.isOver) this.socket.resume();
   }
 
+  /** Whatever its reason: a stream whose answer is complete has ended already. */
   protected override onPeerReset(): void {
     this.countFault();
   }
