@@ -4,7 +4,7 @@ import { errorCode, flag, frameType, preface, setting } from '../../src/proxy/ht
 import { HpackDecoder } from '../../src/proxy/http/http2/hpack/decoder.js';
 import { HpackEncoder } from '../../src/proxy/http/http2/hpack/encoder.js';
 import { encodeBlock } from './header-blocks.js';
-import { MemorySocket, settle } from './memory-socket.js';
+import { settle, type MemorySocket } from './memory-socket.js';
 
 /** One frame as it is on the wire. */
 export interface Frame {
