@@ -49,6 +49,7 @@ const proxies: ReturnType<MeshView['proxies']> = [
   { workload: 'web-0', processes: 1, synced: false, inForce: false, errors: [], applied: [] },
 ];
 let refreshed = 0;
+let isEnding = false;
 const view: MeshView = {
   version: '0',
   directory: '.',
@@ -64,6 +65,7 @@ const view: MeshView = {
       ready: true,
     },
   ],
+  isEnding: () => isEnding,
   objects: () => objects,
   diagnostics: () => diagnostics,
   plaintextWorkloads: () => [],
@@ -82,7 +84,12 @@ const jsonOf = async (path: string): Promise<unknown> => {
 };
 
 describe('the admin API', () => {
-  it('is ready', async () => assert.equal((await answer('/readyz')).status, 200));
+  it('is ready, until the mesh ends', async () => {
+    assert.equal((await answer('/readyz')).status, 200);
+    isEnding = true;
+    assert.equal((await answer('/readyz')).status, 503);
+    isEnding = false;
+  });
 
   it('lists workloads without what is not for users', async () => {
     assert.deepEqual(await jsonOf('/api/workloads'), [

@@ -157,6 +157,7 @@ export class RunningMesh {
     const isFirst = !this.#isStopping;
     this.#isStopping = true;
     if (isFirst) {
+      this.#control.send(createMeshState(this.#published(), ++this.#sequence)); // not ready any more
       await this.#watch?.close();
       // Who only calls others ends first: then nobody is left to see a connection refused.
       const callers = [...this.#instances.values()].filter((instance) => instance.isCaller);
@@ -316,6 +317,7 @@ export class RunningMesh {
       plan: this.#plan,
       instances: [...this.#instances.values()],
       meshDiagnostics: this.#meshDiagnostics,
+      isEnding: this.#isStopping,
       proxyPidOf: (uid) => this.#data.pidOf(uid),
       workerPidsOf: (uid) => this.#data.workerPidsOf(uid),
     };
