@@ -152,6 +152,7 @@ export class WorkloadProxy implements ResourceHandler {
           resources,
           waiting: this.#countWaiting(type),
         })),
+      learned: () => [...this.#listeners.values()].flatMap(({ learned }) => learned ?? []),
     });
     // One for each proxy, of however many processes.
     if ((worker?.index ?? 0) === 0)
