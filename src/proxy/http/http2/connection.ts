@@ -45,6 +45,8 @@ export interface HeaderBlock {
   readonly endStream: boolean;
 }
 
+/** By how much a header block may be longer than the list may be: the stream answers for what is within, the connection beyond. */
+const blocksPerList = 2;
 /** Frames that only cost us, at once and for ever; useful ones allow for two more each. */
 const mostNuisances = 1000;
 const nuisancesPerSecond = 20;
@@ -94,7 +96,7 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     this.socket = socket;
     this.limits = limits;
     this.writer = new FrameWriter(socket);
-    this.#reader = new FrameReader(this, limits.listBytes, limits.expectsPreface);
+    this.#reader = new FrameReader(this, blocksPerList * limits.listBytes, limits.expectsPreface);
     this.#stopSweeping = sweep(this);
     socket.on('data', this.#onInput);
     socket.on('end', this.#onInputEnd);

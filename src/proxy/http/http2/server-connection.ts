@@ -9,7 +9,7 @@ import { Http2Connection, type HeaderBlock } from './connection.js';
 import { FrameBudget } from './frame-budget.js';
 import { ConnectionError, errorCode, largestStreamId, setting, StreamError } from './frames.js';
 import { readRequestHead, writeResponseHead } from './heads.js';
-import type { Http2Limits } from './limits.js';
+import { carriedHeadFactor, type Http2Limits } from './limits.js';
 import { Http2ServerStream } from './server-stream.js';
 import type { TunnelAddresses } from './stream-tunnel.js';
 
@@ -47,10 +47,11 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
 
   constructor(socket: Socket, handler: RequestHandler, options: ServerOptions) {
     const { atOnce, perSecond } = options.carries ? mostFaultsOfMesh : mostFaults;
+    const factor = options.carries ? carriedHeadFactor : 1;
     super(socket, {
       ...options.limits,
-      listBytes: handler.limits.bytes,
-      fields: handler.limits.fields,
+      listBytes: factor * handler.limits.bytes,
+      fields: factor * handler.limits.fields,
       streamIdleTimeoutMs: handler.limits.streamIdleTimeoutMs,
       faults: new FrameBudget(atOnce, perSecond),
       expectsPreface: true,
