@@ -18,7 +18,7 @@ export function proxyStatusCommand(): Command {
   return meshLocationOptions(
     new Command('proxy-status')
       .alias('ps')
-      .description('print how far proxies have come with the configuration that they should have')
+      .description('print how far proxies have come with their configuration')
       .argument('[workload]', 'only that workload')
       .option('-n, --namespace <namespace>', 'only of that namespace')
       .addOption(

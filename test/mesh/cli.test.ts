@@ -14,7 +14,7 @@ describe('lateen without a mesh', () => {
     const { status, stdout } = lateen('--help');
     assert.equal(status, 0);
     for (const command of ['up', 'get', 'proxy-status', 'proxy-config', 'completion']) {
-      assert.match(stdout, new RegExp(`^  ${command} `, 'm'));
+      assert.match(stdout, new RegExp(`^  ${command}[ |]`, 'm'));
       assert.match(lateen(command, '--help').stdout, /Examples:\n/);
     }
     assert.doesNotMatch(stdout, /^ {2}(control|proxy) /m);
