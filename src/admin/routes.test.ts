@@ -53,6 +53,7 @@ const proxyStatus: ReturnType<MeshView['proxyStatus']> = [
   { name: 'web-0', namespace: 'shop', processes: 1, types: [], errors: [], certificateEnds: null },
 ];
 let refreshed = 0;
+let isEnding = false;
 const view: MeshView = {
   version: '0',
   directory: '.',
@@ -68,6 +69,7 @@ const view: MeshView = {
       ready: true,
     },
   ],
+  isEnding: () => isEnding,
   objects: () => objects,
   diagnostics: () => diagnostics,
   plaintextWorkloads: () => [],
@@ -89,7 +91,12 @@ const jsonOf = async (path: string): Promise<unknown> => {
 };
 
 describe('the admin API', () => {
-  it('is ready', async () => assert.equal((await answer('/readyz')).status, 200));
+  it('is ready, until the mesh ends', async () => {
+    assert.equal((await answer('/readyz')).status, 200);
+    isEnding = true;
+    assert.equal((await answer('/readyz')).status, 503);
+    isEnding = false;
+  });
 
   it('lists workloads without what is not for users', async () => {
     assert.deepEqual(await jsonOf('/api/workloads'), [
