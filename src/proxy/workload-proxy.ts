@@ -28,7 +28,7 @@ import type {
 import type { ResourceType } from '../xds/resources.js';
 import { requestCertificate } from './certificate-client.js';
 import { Cluster } from './cluster/cluster.js';
-import { readCluster, readEndpoints } from './config/cluster-config.js';
+import { readCluster, readEndpoints, type EndpointConfig } from './config/cluster-config.js';
 import { readListener, type ListenerFactory } from './config/listener-config.js';
 import type { SpanCollector } from './config/tracing-config.js';
 import { RouteTable } from './http/route-table.js';
@@ -81,6 +81,8 @@ export class WorkloadProxy implements ResourceHandler {
   readonly #factory: ListenerFactory;
 
   readonly #clusters = new Map<string, Cluster>();
+  /** Endpoints that have come and have not been given to their clusters yet, by name. */
+  readonly #newEndpoints = new Map<string, readonly EndpointConfig[]>();
   /** Clusters that were removed while routes in force still name them. */
   readonly #leaving = new Set<string>();
   readonly #routes = new Map<string, RouteTable>();
@@ -269,6 +271,7 @@ export class WorkloadProxy implements ResourceHandler {
       }
     }
     for (const name of removed) this.#remove(type, name);
+    if (type === 'endpoints') this.#giveEndpoints();
     if (type === 'cluster')
       this.#ads.setNames(
         'endpoints',
@@ -294,12 +297,9 @@ export class WorkloadProxy implements ResourceHandler {
       case 'cluster':
         this.#applyCluster(message as ClusterMessage);
         break;
-      case 'endpoints': {
-        const endpoints = readEndpoints(message as ClusterLoadAssignment);
-        for (const cluster of this.#clusters.values())
-          if (cluster.config.edsName === name) cluster.setEndpoints(endpoints);
+      case 'endpoints':
+        this.#newEndpoints.set(name, readEndpoints(message as ClusterLoadAssignment));
         break;
-      }
       case 'listener':
         this.#applyListener(message as ListenerMessage);
         break;
@@ -307,6 +307,15 @@ export class WorkloadProxy implements ResourceHandler {
         this.#warming.set(name, new RouteTable(message as RouteConfiguration));
         break;
     }
+  }
+
+  /** One pass for all that came together: thousands may. */
+  #giveEndpoints(): void {
+    for (const cluster of this.#clusters.values()) {
+      const endpoints = this.#newEndpoints.get(cluster.config.edsName ?? '');
+      if (endpoints !== undefined) cluster.setEndpoints(endpoints);
+    }
+    this.#newEndpoints.clear();
   }
 
   #applyCluster(message: ClusterMessage): void {

@@ -23,7 +23,7 @@ import {
 const mostHeldBytes = 64 * 1024;
 /** Empty lines that are ignored before a request (RFC 9112 section 2.2). */
 const mostEmptyLines = 2;
-/** A FIN that follows the request this closely means "no more requests"; a later one means that the caller has gone. */
+/** A FIN that follows what was sent this closely means "no more requests"; a later one means that the caller has gone. */
 const halfCloseWithinMs = 100;
 /** How long input is still read and dropped after the last answer has been sent, so that it is not lost to a reset. */
 const lingerMs = 2000;
@@ -63,7 +63,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   #headStartedMs = 0;
   /** Bytes of a head that is not complete that have been looked at. */
   #headChecked = 0;
-  #requestDoneMs = 0;
+  #lastInputMs = 0;
 
   readonly #reset: () => void;
 
@@ -124,6 +124,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#lingering) return;
     this.#lastActivityMs = performance.now();
+    this.#lastInputMs = this.#lastActivityMs;
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
     this.#read();
   };
@@ -218,7 +219,6 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   onBodyEnd(trailers: Headers | undefined): void {
     this.#requestDone = true;
-    this.#requestDoneMs = performance.now();
     this.#exchange?.onRequestEnd(trailers);
   }
 
@@ -229,7 +229,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
       return;
     }
     if (this.#held === undefined) this.#closeAfterResponse = true;
-    const halfClose = this.#requestDone && performance.now() - this.#requestDoneMs < halfCloseWithinMs;
+    const halfClose = this.#requestDone && performance.now() - this.#lastInputMs < halfCloseWithinMs;
     if (!halfClose) this.#socket.destroy();
   };
 
