@@ -2,6 +2,7 @@
 import type { Diagnostic } from '../api/diagnostic.js';
 import type { MeshObject } from '../api/object.js';
 import type { Collector } from '../telemetry/collector.js';
+import type { ProxyConfigView } from './proxy-config-view.js';
 
 /** An object as `get` prints it: in force, or refused with an older version in force, or refused. */
 export interface ObjectView {
@@ -55,6 +56,8 @@ export interface MeshView {
   plaintextWorkloads(): readonly string[];
   /** Every connected proxy. */
   proxies(): readonly ProxyView[];
+  /** What the proxy of a workload should have; undefined where there is no such workload. */
+  proxyConfig(namespace: string, workload: string): ProxyConfigView | undefined;
   readonly collector: Collector;
   /** Gets fresh numbers from the proxies, bounded in time. */
   refresh(): Promise<void>;

@@ -34,6 +34,7 @@ import type { SpanCollector } from './config/tracing-config.js';
 import { RouteTable } from './http/route-table.js';
 import { Listener, type ListenerConfig } from './listener/listener.js';
 import type { ConnectionServer } from './net/connection-server.js';
+import { memoryPressure, type Relief } from './net/memory-pressure.js';
 import { TlsAcceptor, type RefusalKind } from './tls/acceptor.js';
 import { Connector } from './tls/connector.js';
 import { SecretStore } from './tls/secret-store.js';
@@ -102,6 +103,8 @@ export class WorkloadProxy implements ResourceHandler {
   #ready = false;
   #closed = false;
   #internalErrorToldMs = -Infinity;
+  readonly #stopWatching: () => void;
+  #relief: Relief = 'nothing';
 
   constructor(options: WorkloadProxyOptions) {
     this.#options = options;
@@ -149,10 +152,22 @@ export class WorkloadProxy implements ResourceHandler {
           resources,
           waiting: this.#countWaiting(type),
         })),
+      learned: () => [...this.#listeners.values()].flatMap(({ learned }) => learned ?? []),
     });
     // One for each proxy, of however many processes.
     if ((worker?.index ?? 0) === 0)
       this.#registry.gauge('istio_build', 'component', 'proxy', 'tag', options.version).set(0, 1);
+    const pressure = this.#registry.gauge(
+      'lateen_memory_pressure',
+      'workload',
+      this.#metadata.WORKLOAD_NAME,
+      'namespace',
+      this.#metadata.NAMESPACE,
+    );
+    this.#stopWatching = memoryPressure.watch((share, relief) => {
+      pressure.set(0, Math.round(share * 100) / 100); // a change that nobody would notice is not reported
+      this.#tellRelief(relief);
+    });
     const droppedLines = this.#registry.counter('lateen_access_log_lines_dropped_total');
     this.#factory = {
       findRoutes: (name) => this.#routes.get(name),
@@ -215,6 +230,7 @@ export class WorkloadProxy implements ResourceHandler {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#warmingTimer);
+    this.#stopWatching();
     this.#observation.close();
     this.#ads.close();
     this.#secrets.close();
@@ -474,6 +490,14 @@ export class WorkloadProxy implements ResourceHandler {
       this.#ready = true;
       this.#options.onState({ ready: true, problem: undefined });
     } else if (!ready) this.#ready = false;
+  }
+
+  #tellRelief(relief: Relief): void {
+    if (relief === this.#relief) return;
+    this.#relief = relief;
+    const { log } = this.#options;
+    if (relief === 'nothing') log.info('there is memory again', { workload: this.name });
+    else log.warn(`hardly any memory is left; gives up ${relief} until there is`, { workload: this.name });
   }
 
   #onInternalError(error: unknown): void {

@@ -1,6 +1,7 @@
 // Adds up what all proxies report: totals for /metrics, and a sliding minute for live views.
 import type { Applied, Certificate, Report } from './gen/observation_pb.js';
 import { SeriesKind } from './gen/observation_pb.js';
+import { decodeLearnedPorts, type LearnedPort } from './learned-ports.js';
 import { requestLayout } from './series.js';
 import { TrafficWindow } from './traffic-window.js';
 
@@ -25,6 +26,8 @@ interface ProxyRun {
   certificate: Certificate | undefined;
   /** What it last said is in force, while its stream is open. */
   applied: readonly Applied[] | undefined;
+  /** What it last said of ports that nobody declared. */
+  learned: readonly LearnedPort[];
   /** The stream that spoke last. */
   stream: ReportStream | undefined;
 }
@@ -59,10 +62,13 @@ export class Collector {
   readonly #totals = new Map<string, Total>();
   /** By workload and by number of the process. */
   readonly #runs = new Map<string, Map<number, ProxyRun>>();
+  readonly #onLearned: () => void;
   #dropped = 0;
 
-  constructor(nowMs: () => number) {
+  /** @param onLearned called when a proxy has learned something of its ports */
+  constructor(nowMs: () => number, onLearned: () => void = () => undefined) {
     this.window = new TrafficWindow(nowMs);
+    this.#onLearned = onLearned;
   }
 
   get totals(): Iterable<Total> {
@@ -93,6 +99,15 @@ export class Collector {
     );
   }
 
+  /** What the processes of a workload's proxy last said of ports that nobody declared; of several that which is newest. */
+  learnedBy(workload: string): readonly LearnedPort[] {
+    const newest = new Map<string, LearnedPort>();
+    for (const { learned } of this.#runs.get(workload)?.values() ?? [])
+      for (const port of learned)
+        if (port.sinceMs > (newest.get(port.listener)?.sinceMs ?? -Infinity)) newest.set(port.listener, port);
+    return [...newest.values()];
+  }
+
   /** Begins a stream of a workload's proxy. */
   open(workload: string): ReportStream {
     const byId = new Map<number, Reported>();
@@ -111,6 +126,10 @@ export class Collector {
       }
       if (report.certificate !== undefined) run.certificate = report.certificate;
       if (report.applied.length > 0) run.applied = report.applied.slice(0, mostTypes);
+      if (report.learned.length > 0) {
+        run.learned = decodeLearnedPorts(report.learned);
+        this.#onLearned();
+      }
     };
     const close = () => {
       if (last?.stream === stream) last.applied = undefined; // else the next stream was there before this one ended
@@ -137,7 +156,14 @@ export class Collector {
     const before = runs.get(worker);
     if (before?.epoch === epoch) return before;
     this.#endRun(before);
-    const run = { epoch, byLabels: new Map(), certificate: before?.certificate, applied: undefined, stream: undefined };
+    const run: ProxyRun = {
+      epoch,
+      byLabels: new Map(),
+      certificate: before?.certificate,
+      applied: undefined,
+      learned: [],
+      stream: undefined,
+    };
     runs.set(worker, run);
     return run;
   }

@@ -1,6 +1,7 @@
 // One HTTP/1 connection from a caller: reads requests one after another, answers them in order, and bounds what the caller
 // can make us hold. Requests that are pipelined wait, unread beyond a bound, until their turn comes.
 import type { Socket } from 'node:net';
+import { memoryPressure } from '../../net/memory-pressure.js';
 import { Outbox } from '../../net/outbox.js';
 import { sweep, type Swept } from '../../net/sweeper.js';
 import type { Headers, RequestHead, ResponseHead } from '../message.js';
@@ -300,7 +301,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     // An answer before the end of the request: the rest is not worth reading, so the connection cannot be used again. As in
     // Envoy that is announced here, where nobody knows yet whether the answer will take longer than the request.
     if (!this.#requestDone) this.#closeAfterResponse = true;
-    if (this.#closeAfterResponse || this.#draining) {
+    if (this.#closeAfterResponse || this.#draining || memoryPressure.closesConnections) {
       this.#closeAfterResponse = true;
       framing += 'connection: close\r\n';
     } else if (request.version === 'HTTP/1.0') framing += 'connection: keep-alive\r\n';

@@ -2,6 +2,7 @@
 // request is lost that was on its way (RFC 9113 section 6.8).
 import type { Socket } from 'node:net';
 import type { Handled } from '../../listener/filter-chain.js';
+import { memoryPressure } from '../../net/memory-pressure.js';
 import type { Headers, ResponseHead } from '../message.js';
 import type { RequestHandler } from '../request-handler.js';
 import { Http2Connection, type HeaderBlock } from './connection.js';
@@ -164,6 +165,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   }
 
   protected override onSecond(nowMs: number): void {
+    if (memoryPressure.closesConnections) this.drain();
     this.#endDrain(); // a caller that does not answer pings has had its second
     const { headTimeoutMs, idleTimeoutMs } = this.handler.limits;
     const isLate = this.isWithinFrame || !this.hasSettings;
