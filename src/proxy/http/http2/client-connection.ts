@@ -5,7 +5,7 @@ import { Http2Connection, type HeaderBlock } from './connection.js';
 import { Http2ClientStream, isWhole } from './client-stream.js';
 import { FrameBudget } from './frame-budget.js';
 import { errorCode, largestStreamId, preface, setting, ConnectionError } from './frames.js';
-import { writeRequestHead } from './heads.js';
+import { isHeadAll, writeRequestHead } from './heads.js';
 import type { Http2Limits } from './limits.js';
 import type { TunnelAddresses } from './stream-tunnel.js';
 
@@ -13,8 +13,9 @@ import type { TunnelAddresses } from './stream-tunnel.js';
 const responseHeads = { listBytes: 256 * 1024, fields: 1000 };
 /** Streams that a server may have gone wrong. */
 const faults = { atOnce: 1000, perSecond: 100 };
-/** Streams that we have under way at most where the server says nothing. */
+/** Streams that we have under way at most where the server sets no limit, and before it has told (RFC 9113 section 6.5.2). */
 const mostStreams = 1000;
+const mostStreamsBeforeSettings = 100;
 /** How long a proxy of the mesh that owes answers may say nothing before it is asked whether it is there, and then to answer. */
 const silenceMs = 15_000;
 const answerMs = 10_000;
@@ -42,7 +43,8 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   readonly localAddress: string;
   readonly addresses: TunnelAddresses;
   readonly #owner: SharedConnectionOwner;
-  readonly #carries: boolean;
+  /** Whether the peer is a Lateen proxy. */
+  readonly carries: boolean;
   #nextStream = 1;
   /** Requests that it has carried. */
   requests = 0;
@@ -59,7 +61,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
       expectsPreface: false,
     });
     this.#owner = owner;
-    this.#carries = carries;
+    this.carries = carries;
     this.addresses = socket;
     this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
     this.localAddress = `${socket.localAddress}:${socket.localPort}`;
@@ -72,7 +74,9 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
 
   /** Whether a request may begin. */
   get hasRoomForRequest(): boolean {
-    return !this.isOver && !this.#isDraining && !this.socket.destroyed && this.streams.size < this.#peerMostStreams;
+    return (
+      !this.isClosing && this.streams.size < (this.hasSettings ? this.#peerMostStreams : mostStreamsBeforeSettings)
+    );
   }
 
   /** Requests under way. */
@@ -91,10 +95,12 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
     this.#nextStream += 2;
     if (this.#nextStream > largestStreamId) this.#isDraining = true;
     this.requests++;
+    this.countMessage();
     const stream = new Http2ClientStream(id, this, this.streamSendWindow, events);
     this.streams.set(id, stream);
     try {
-      writeRequestHead(this.writer, id, events.request, this.#carries);
+      writeRequestHead(this.writer, id, events.request, this.carries);
+      if (isHeadAll(events.request)) stream.markHeadAll();
       events.onUpstreamReady(stream);
     } catch (error) {
       stream.cancel();
@@ -132,8 +138,10 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   protected override onSetting(id: number, value: number): void {
     if (id === setting.enablePush && value !== 0)
       throw new ConnectionError(errorCode.protocolError, 'servers cannot ask for pushes');
-    if (id !== setting.maxConcurrentStreams) return;
-    this.#peerMostStreams = Math.min(value, mostStreams);
+    if (id === setting.maxConcurrentStreams) this.#peerMostStreams = Math.min(value, mostStreams);
+  }
+
+  protected override onSettings(): void {
     this.#owner.onChange(this);
   }
 
@@ -163,7 +171,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   }
 
   protected override onSecond(nowMs: number): void {
-    if (!this.#carries || this.active === 0) return;
+    if (!this.carries || this.active === 0) return;
     if (this.#pingedMs !== 0 && nowMs - this.#pingedMs > answerMs) this.destroy();
     else if (this.#pingedMs === 0 && nowMs - this.lastInputMs > silenceMs) {
       this.#pingedMs = nowMs;

@@ -5,7 +5,7 @@ import type { UpstreamEvents, UpstreamFailure, UpstreamStream } from '../streams
 import type { Http2ClientConnection } from './client-connection.js';
 import type { HeaderBlock } from './connection.js';
 import { errorCode, StreamError, type ErrorCode } from './frames.js';
-import { readResponseHead, readTrailers } from './heads.js';
+import { readResponseHead, readTrailers, takeUnswitched } from './heads.js';
 import { Http2Stream } from './stream.js';
 import { StreamTunnel } from './stream-tunnel.js';
 
@@ -40,6 +40,11 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
 
   // ---- to the server
 
+  /** The head that was sent has ended the stream. */
+  markHeadAll(): void {
+    this.markLocalEnd();
+  }
+
   override sendEnd(trailers: Headers | undefined): void {
     // What asks for a tunnel goes on after its head: nothing of it ends before the server has answered.
     if (this.#upgrade === undefined) super.sendEnd(trailers);
@@ -61,9 +66,12 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
       this.receiveEnd(readTrailers(fields));
       return;
     }
+    const isUnswitched = this.#upgrade !== undefined && this.connection.carries && takeUnswitched(fields);
     const head = readResponseHead(fields, listBytes, this.#method, endStream);
     this.lastActivityMs = this.connection.nowMs;
     if (head.status < 200) this.#onInformational(head, endStream);
+    else if (this.#upgrade !== undefined && head.status < 300 && !endStream && !isUnswitched)
+      this.#onSwitch(head, this.#upgrade);
     else this.#onResponse(head, endStream);
   }
 
@@ -75,29 +83,36 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
 
   #onResponse(head: ResponseHead, endStream: boolean): void {
     this.#hasResponse = true;
-    if (this.#upgrade !== undefined && head.status < 300 && !endStream) {
-      this.#switch(head, this.#upgrade);
+    this.expectBytes(head.framing === 'none' ? 0 : head.contentLength);
+    if (!endStream) {
+      this.#events?.onResponseHead(head, false);
       return;
     }
-    if (this.#method !== 'HEAD') this.expectBytes(head.contentLength);
-    const events = this.#events;
-    if (endStream) this.#events = undefined;
-    if (!endStream) events?.onResponseHead(head, false);
-    else {
-      this.#markEnd();
-      events?.onResponseHead(head, true);
-    }
+    this.markRemoteEnd();
+    this.#stopRequest();
+    this.#tellLast((events) => events.onResponseHead(head, true));
   }
 
   /** The answer is complete: whatever of the request was not sent is not wanted any more. */
-  #markEnd(): void {
-    this.markRemoteEnd();
+  #stopRequest(): void {
     if (!this.localEnded) this.reset(errorCode.noError);
   }
 
-  #switch(head: ResponseHead, upgrade: string): void {
+  /** Tells the last event that there is. What throws there is told as the failure of this request, and costs no other. */
+  #tellLast(tell: (events: UpstreamEvents) => void): void {
     const events = this.#events;
     this.#events = undefined;
+    if (events === undefined) return;
+    try {
+      tell(events);
+    } catch (error) {
+      this.reset(errorCode.internalError);
+      events.onUpstreamFailure({ kind: 'internal', error });
+    }
+  }
+
+  #onSwitch(head: ResponseHead, upgrade: string): void {
+    this.#hasResponse = true;
     const tunnel = new StreamTunnel(
       {
         sendBody: (chunk) => this.sendBody(chunk),
@@ -109,9 +124,11 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
       this.connection.addresses,
     );
     this.#tunnel = tunnel;
-    events?.onUpgraded(
-      { ...head, status: 101, framing: 'none', upgrade },
-      { socket: tunnel as unknown as Socket, first: undefined, reset: () => tunnel.resetAndDestroy() },
+    this.#tellLast((events) =>
+      events.onUpgraded(
+        { ...head, status: 101, framing: 'none', upgrade },
+        { socket: tunnel as unknown as Socket, first: undefined, reset: () => tunnel.resetAndDestroy() },
+      ),
     );
   }
 
@@ -127,20 +144,17 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
       return;
     }
     if (!this.#hasResponse) throw new StreamError(errorCode.protocolError, 'the response has no head');
-    const events = this.#events;
-    this.#events = undefined;
-    if (!this.localEnded) this.reset(errorCode.noError);
-    events?.onResponseEnd(trailers);
+    this.#stopRequest();
+    this.#tellLast((events) => events.onResponseEnd(trailers));
   }
 
   protected override onGone(code: ErrorCode, reason: string): void {
-    const events = this.#events;
-    this.#events = undefined;
     this.#tunnel?.gone(reason);
-    if (events === undefined) return;
     const isRefused = this.isUnprocessed || code === errorCode.refusedStream;
-    if (isRefused && !this.#hasResponse && this.connection.sendsElsewhere(events)) return;
-    events.onUpstreamFailure(failureOf(code, reason, isRefused));
+    this.#tellLast((events) => {
+      if (isRefused && !this.#hasResponse && this.connection.sendsElsewhere(events)) return;
+      events.onUpstreamFailure(failureOf(code, reason, isRefused));
+    });
   }
 
   protected override onDrain(): void {

@@ -53,8 +53,12 @@ const nuisancesPerFrame = 2;
 const mostIdleUpdates = 1000;
 /** How long input is still read and dropped after our last word, so that it is not lost to a reset. */
 const lingerMs = 1000;
-/** Streams that are remembered after their end, to tell what comes late from what never was. */
+/** How long a peer may take nothing of our last words. */
+const lastWordsMs = 30_000;
+/** Streams that are remembered after their end, to tell what comes late from what must not come. */
 const remembered = 64;
+/** The same of those that we reset: for as many as may be under way the peer may have sent something before it heard of that. */
+const rememberedResets = 1024;
 
 export abstract class Http2Connection<S extends Http2Stream = Http2Stream> implements FrameHandler, Swept {
   protected readonly socket: Duplex;
@@ -79,8 +83,10 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   readonly #updates = new FrameBudget(mostIdleUpdates, nuisancesPerSecond);
   #hasSettings = false;
   #isOver = false;
-  readonly #resetByUs = new Uint32Array(remembered);
-  #resets = 0;
+  readonly #resetByUs = new Set<number>();
+  /** What the peer has not taken since when, after our last word. */
+  #leftBytes = -1;
+  #leftSinceMs = 0;
   readonly #ended = new Uint32Array(remembered);
   #endings = 0;
 
@@ -103,6 +109,8 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   protected abstract isIdleStream(id: number): boolean;
   protected abstract onNewBlock(id: number, block: HeaderBlock): void;
   protected abstract onSetting(id: number, value: number): void;
+  /** The peer has told settings, all of which are in force. */
+  protected abstract onSettings(): void;
   protected abstract onGoaway(lastStreamId: number, code: number): void;
   protected abstract onPingAck(): void;
   /** The highest stream of the peer's that we worked on. */
@@ -135,9 +143,9 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     return this.#streamSendWindow;
   }
 
-  /** Whether a frame or header block has begun and is not complete. */
-  protected get isWithinFrame(): boolean {
-    return this.#reader.isWithin;
+  /** Number of the frame or header block that has begun and is not complete; 0: none. */
+  protected get frameUnderWay(): number {
+    return this.#reader.underWay;
   }
 
   /** Sends our settings, and opens the window for all bodies together. */
@@ -187,7 +195,12 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   writeReset(streamId: number, code: ErrorCode): void {
     if (this.#isOver) return;
     this.writer.rst(streamId, code);
-    this.#resetByUs[this.#resets++ % remembered] = streamId;
+    this.#resetByUs.add(streamId);
+    if (this.#resetByUs.size <= rememberedResets) return;
+    for (const oldest of this.#resetByUs) {
+      this.#resetByUs.delete(oldest);
+      return;
+    }
   }
 
   returnCredit(streamId: number, bytes: number): void {
@@ -288,13 +301,13 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   #onClosedStream(streamId: number, what: string): void {
     if (this.isIdleStream(streamId))
       throw new ConnectionError(errorCode.protocolError, `${what} on a stream that was never opened`);
-    if (this.#resetByUs.includes(streamId)) return; // it was on its way
+    if (this.#resetByUs.has(streamId)) return; // it was on its way
     throw new ConnectionError(errorCode.streamClosed, `${what} on a stream that is closed`);
   }
 
   /** HEADERS for a stream that is not there and cannot be new. */
   protected refuseOldStream(streamId: number): void {
-    if (this.#resetByUs.includes(streamId)) return;
+    if (this.#resetByUs.has(streamId)) return;
     if (this.#ended.includes(streamId))
       throw new ConnectionError(errorCode.streamClosed, 'HEADERS on a stream that is closed');
     throw new ConnectionError(errorCode.protocolError, 'streams must be opened in ascending order');
@@ -350,6 +363,7 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     for (let at = start; at < start + length; at += 6)
       this.#applySetting(bytes.readUInt16BE(at), bytes.readUInt32BE(at + 2));
     this.writer.settingsAck();
+    this.onSettings();
   }
 
   #applySetting(id: number, value: number): void {
@@ -499,6 +513,7 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   };
 
   readonly #onSocketClose = (): void => {
+    this.#stopSweeping();
     this.#finish(errorCode.connectError, 'the connection was lost');
     this.onClosed();
   };
@@ -506,7 +521,6 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   #finish(code: ErrorCode, reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#stopSweeping();
     this.#reader.stop();
     for (const stream of this.streams.values()) {
       try {
@@ -531,9 +545,21 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
 
   onTick(nowMs: number): void {
     this.nowMs = nowMs;
+    if (this.#isOver) {
+      this.#awaitLastWords(nowMs);
+      return;
+    }
     for (const stream of this.streams.values())
       if (nowMs - stream.lastActivityMs > this.limits.streamIdleTimeoutMs) stream.onIdle();
     this.onSecond(nowMs);
+  }
+
+  /** A peer that takes nothing of what is still to be sent does not keep the connection for ever. */
+  #awaitLastWords(nowMs: number): void {
+    const { writableLength } = this.socket;
+    if (writableLength !== this.#leftBytes) this.#leftSinceMs = nowMs;
+    else if (nowMs - this.#leftSinceMs > lastWordsMs) this.socket.destroy();
+    this.#leftBytes = writableLength;
   }
 }
 

@@ -23,6 +23,8 @@ export class FrameReader {
   /** Bytes of the preface that are still to come. */
   #prefaceLeft: number;
   #isFirstFrame = true;
+  /** Frames that have begun, those that continue a block apart. */
+  #begun = 0;
 
   // The frame at hand.
   readonly #head = Buffer.allocUnsafe(frameHeadBytes);
@@ -50,9 +52,10 @@ export class FrameReader {
     this.#prefaceLeft = expectsPreface ? preface.length : 0;
   }
 
-  /** Whether a frame or header block has begun and is not complete. */
-  get isWithin(): boolean {
-    return this.#headHave > 0 || this.#payload !== undefined || this.#blockStream !== 0;
+  /** Number of the frame or header block that has begun and is not complete, bodies apart; 0: none. */
+  get underWay(): number {
+    if (this.#payload !== undefined || this.#blockStream !== 0) return this.#begun;
+    return this.#headHave > 0 ? this.#begun + 1 : 0;
   }
 
   /** Nothing more is read. */
@@ -98,6 +101,7 @@ export class FrameReader {
     if (this.#isFirstFrame && type !== frameType.settings)
       throw new ConnectionError(errorCode.protocolError, 'the first frame is not SETTINGS');
     this.#isFirstFrame = false;
+    if (this.#blockStream === 0) this.#begun++;
     const flags = head[from + 4]!;
     const streamId =
       ((head[from + 5]! & 0x7f) << 24) | (head[from + 6]! << 16) | (head[from + 7]! << 8) | head[from + 8]!;

@@ -19,6 +19,8 @@ const upperCase = /[A-Z]/;
  * HTTP/1.1. No application can send it: names of fields do not begin with a colon, and elsewhere it is refused.
  */
 const versionField = ':version';
+/** Its value in an answer of success to a request to switch protocols: it was given as HTTP/1.1 does, and nothing was switched. */
+const unswitched = '1.1';
 const versions: Readonly<Record<string, HttpVersion>> = { '1.0': 'HTTP/1.0', '2': 'HTTP/2' };
 
 /** What the fields of a message say beside their names and values. */
@@ -27,6 +29,8 @@ interface Fields {
   contentLength: number;
   host: string | undefined;
   acceptsTrailers: boolean;
+  /** The length of the body is told in a form that servers have read differently; callers are refused, servers are not. */
+  hasDisguisedFraming: boolean;
 }
 
 function malformed(reason: string): never {
@@ -35,7 +39,13 @@ function malformed(reason: string): never {
 
 /** Regular fields from `from` on. */
 function readFields(list: Headers, from: number): Fields {
-  const fields: Fields = { headers: [], contentLength: -1, host: undefined, acceptsTrailers: false };
+  const fields: Fields = {
+    headers: [],
+    contentLength: -1,
+    host: undefined,
+    acceptsTrailers: false,
+    hasDisguisedFraming: false,
+  };
   for (let i = from; i < list.length; i += 2) {
     const name = list[i]!;
     const value = list[i + 1]!;
@@ -58,7 +68,8 @@ function readFields(list: Headers, from: number): Fields {
       case 'transfer_encoding':
       case 'content_length':
         // Many an application cannot tell an underscore from a hyphen.
-        malformed('the length of the body is told in a disguised form');
+        fields.hasDisguisedFraming = true;
+        fields.headers.push(name, value);
         break;
       default:
         fields.headers.push(name, value);
@@ -131,15 +142,16 @@ export function readRequestHead(list: Headers, listBytes: number, carries: boole
   }
   if (method === undefined || !token.test(method)) malformed(':method is missing or malformed');
   const written = version === undefined ? (carries ? 'HTTP/1.1' : 'HTTP/2') : versions[version]!;
-  const { headers, contentLength, host, acceptsTrailers } = readFields(list, i);
+  const { headers, contentLength, host, acceptsTrailers, hasDisguisedFraming } = readFields(list, i);
+  if (hasDisguisedFraming) malformed('the length of the body is told in a disguised form');
   if (authority === undefined) authority = host ?? '';
   else if (host !== undefined && host !== authority) malformed('Host differs from :authority');
   if (authority !== '' ? !hostForm.test(authority) : written === 'HTTP/2')
     malformed(':authority is missing or malformed');
-  checkTarget(method, scheme, path, protocol);
-  if (endStream && contentLength > 0) malformed('a body is announced and none comes');
-  if (written === 'HTTP/2') joinCookies(headers);
+  checkTarget(method, scheme, path, protocol, authority);
   const isTunnel = method === 'CONNECT';
+  if ((endStream || isTunnel) && contentLength > 0) malformed('a body is announced and none comes');
+  if (written === 'HTTP/2') joinCookies(headers);
   return {
     // An upgrade of HTTP/1.1 travels as extended CONNECT (RFC 8441).
     method: isTunnel && protocol !== undefined ? 'GET' : method,
@@ -149,7 +161,7 @@ export function readRequestHead(list: Headers, listBytes: number, carries: boole
     version: written,
     headers,
     framing: endStream || isTunnel ? 'none' : contentLength >= 0 ? 'length' : 'chunked',
-    contentLength,
+    contentLength: isTunnel ? -1 : contentLength,
     headBytes: listBytes - 16 * list.length,
     upgrade: isTunnel ? protocol?.toLowerCase() : undefined,
     acceptsTrailers,
@@ -161,9 +173,11 @@ function checkTarget(
   scheme: string | undefined,
   path: string | undefined,
   protocol: string | undefined,
+  authority: string,
 ): void {
   if (method === 'CONNECT' && protocol === undefined) {
     if (scheme !== undefined || path !== undefined) malformed('CONNECT has a scheme or a path');
+    if (!/:\d+$/.test(authority)) malformed('target of CONNECT has no port');
     return;
   }
   if (protocol !== undefined && (method !== 'CONNECT' || !token.test(protocol)))
@@ -187,6 +201,11 @@ function joinCookies(headers: Headers): void {
   }
 }
 
+/** Whether the head is all of a request, so that it ends the stream. */
+export function isHeadAll({ framing, method, upgrade }: RequestHead): boolean {
+  return framing === 'none' && upgrade === undefined && method !== 'CONNECT';
+}
+
 /** @param carries whether the peer is a Lateen proxy @returns bytes of the head */
 export function writeRequestHead(
   writer: FrameWriter,
@@ -205,13 +224,20 @@ export function writeRequestHead(
   if (upgrade !== undefined) writer.field(':protocol', upgrade);
   if (carries && version !== 'HTTP/1.1') writer.field(versionField, version === 'HTTP/2' ? '2' : '1.0');
   writer.fields(headers);
-  if (contentLength >= 0) writer.field('content-length', String(contentLength));
+  if (contentLength >= 0 && upgrade === undefined) writer.field('content-length', String(contentLength));
   if (request.acceptsTrailers === true) writer.field('te', 'trailers');
   // A body of chunks that turns out empty is told from none: the end then comes in a frame of its own.
-  return writer.endBlock(streamId, false, request.framing !== 'chunked');
+  return writer.endBlock(streamId, isHeadAll(request), request.framing !== 'chunked');
 }
 
 // ---- responses
+
+/** Whether a Lateen proxy says that the server did not switch protocols though it was asked to; that is taken out. */
+export function takeUnswitched(list: Headers): boolean {
+  if (list[2] !== versionField || list[3] !== unswitched) return false;
+  list.splice(2, 2);
+  return true;
+}
 
 /** @throws StreamError */
 export function readResponseHead(list: Headers, listBytes: number, method: string, endStream: boolean): ResponseHead {
@@ -236,15 +262,20 @@ function isBodiless(status: number, method: string): boolean {
   return status < 200 || status === 204 || status === 304 || method === 'HEAD';
 }
 
-/** @returns bytes of the head */
+/**
+ * @param isUnswitched whether it answers a request to switch protocols, to a Lateen proxy, without doing so
+ * @returns bytes of the head
+ */
 export function writeResponseHead(
   writer: FrameWriter,
   streamId: number,
   { status, headers, contentLength, framing }: ResponseHead,
   endStream: boolean,
+  isUnswitched = false,
 ): number {
   writer.beginBlock(headers);
   writer.field(':status', String(status));
+  if (isUnswitched) writer.field(versionField, unswitched);
   writer.fields(headers);
   if (contentLength >= 0 && status >= 200 && status !== 204) writer.field('content-length', String(contentLength));
   return writer.endBlock(streamId, endStream, framing !== 'chunked');

@@ -19,6 +19,8 @@ const mostFaults = { atOnce: 100, perSecond: 100 / 30 };
 const mostFaultsOfMesh = { atOnce: 1000, perSecond: 100 };
 /** Above this many bytes that the caller does not take no further requests of it are read. */
 const mostQueuedBytes = 1024 * 1024;
+/** How long a caller may take to answer the announcement that the connection ends. */
+const announcementMs = 1000;
 const pingContent = Buffer.from('lateen\0\0', 'latin1');
 
 export interface ServerOptions {
@@ -33,9 +35,14 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   readonly handler: RequestHandler;
   readonly addresses: TunnelAddresses;
   readonly #options: ServerOptions;
+  /** The highest stream that we worked on, and the highest that the caller has opened. */
   #lastStream = 0;
+  #highestStream = 0;
   #drainState: 'open' | 'announced' | 'final' = 'open';
-  #withinSinceMs = 0;
+  #announcedMs = 0;
+  /** What is under way of a frame since when. */
+  #frameUnderWay = 0;
+  #frameSinceMs = 0;
   #idleSinceMs = performance.now();
 
   constructor(socket: Socket, handler: RequestHandler, options: ServerOptions) {
@@ -69,6 +76,15 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     return writeResponseHead(this.writer, streamId, head, endStream);
   }
 
+  /**
+   * The answer of a server that was asked to switch protocols and did not: success would mean here that it has.
+   * @returns bytes of the head
+   */
+  writeUnswitchedHead(streamId: number, head: ResponseHead, endStream: boolean): number {
+    if (this.#options.carries) return writeResponseHead(this.writer, streamId, head, endStream, true);
+    return this.writeHead(streamId, { ...head, status: 501 }, endStream);
+  }
+
   get isIdle(): boolean {
     return this.streams.size === 0;
   }
@@ -77,6 +93,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   drain(): void {
     if (this.#drainState !== 'open' || this.isOver) return;
     this.#drainState = 'announced';
+    this.#announcedMs = performance.now();
     this.writer.goaway(largestStreamId, errorCode.noError);
     this.writer.ping(pingContent, false); // its answer comes behind every request that was sent before the announcement arrived
   }
@@ -95,17 +112,18 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   }
 
   protected override isIdleStream(id: number): boolean {
-    return id % 2 === 0 || id > this.#lastStream;
+    return id % 2 === 0 || id > this.#highestStream;
   }
 
   protected override onNewBlock(id: number, { fields, listBytes, isTooLarge, endStream }: HeaderBlock): void {
     if (id % 2 === 0) throw new ConnectionError(errorCode.protocolError, 'callers open streams of odd numbers');
-    if (id <= this.#lastStream) {
+    if (id <= this.#highestStream) {
       this.refuseOldStream(id);
       return;
     }
+    this.#highestStream = id;
     if (this.#drainState === 'final' || this.streams.size >= this.limits.maxConcurrentStreams) {
-      this.#lastStream = this.#drainState === 'final' ? this.#lastStream : id;
+      if (this.#drainState !== 'final') this.#lastStream = id;
       this.countFault();
       this.writeReset(id, errorCode.refusedStream);
       return;
@@ -117,7 +135,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     if (isTooLarge) {
       this.countFault();
       this.handler.onMalformed(431, 'the header list is too long');
-      stream.refuse(431);
+      stream.refuse(431, endStream);
       return;
     }
     stream.begin(this.#readHead(fields, listBytes, endStream), endStream);
@@ -146,6 +164,10 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     // how many streams we may open is nothing that a server does
   }
 
+  protected override onSettings(): void {
+    // see above
+  }
+
   protected override onGoaway(): void {
     // the caller opens no more streams
   }
@@ -166,11 +188,12 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
 
   protected override onSecond(nowMs: number): void {
     if (memoryPressure.closesConnections) this.drain();
-    this.#endDrain(); // a caller that does not answer pings has had its second
+    if (nowMs - this.#announcedMs >= announcementMs) this.#endDrain();
     const { headTimeoutMs, idleTimeoutMs } = this.handler.limits;
-    const isLate = this.isWithinFrame || !this.hasSettings;
-    this.#withinSinceMs = !isLate ? 0 : this.#withinSinceMs === 0 ? nowMs : this.#withinSinceMs;
-    if (this.#withinSinceMs !== 0 && nowMs - this.#withinSinceMs > headTimeoutMs)
+    const underWay = this.hasSettings ? this.frameUnderWay : -1;
+    if (underWay !== this.#frameUnderWay) this.#frameSinceMs = nowMs;
+    this.#frameUnderWay = underWay;
+    if (underWay !== 0 && nowMs - this.#frameSinceMs > headTimeoutMs)
       this.end(errorCode.enhanceYourCalm, 'a frame took too long');
     else if (this.isIdle && nowMs - this.#idleSinceMs > idleTimeoutMs) this.drain();
   }

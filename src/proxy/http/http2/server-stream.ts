@@ -13,31 +13,29 @@ import { StreamTunnel } from './stream-tunnel.js';
 export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   declare protected readonly connection: Http2ServerConnection;
   #exchange: ReturnType<RequestHandler['createExchange']> | undefined;
-  #request: RequestHead | undefined;
+  /** Whether the request asks for a tunnel: what follows its head are bytes for the other end, whatever becomes of it. */
+  #asksForTunnel = false;
+  #asksForSwitch = false;
   #responseBegun = false;
   #tunnel: StreamTunnel | undefined;
   /** Bytes for a tunnel that is not open yet. */
   #early: Buffer[] = [];
 
   begin(request: RequestHead, endStream: boolean): void {
-    this.#request = request;
+    this.#asksForSwitch = request.upgrade !== undefined;
+    this.#asksForTunnel = this.#asksForSwitch || request.method === 'CONNECT';
     this.expectBytes(request.contentLength);
     if (endStream) this.markRemoteEnd();
     const exchange = this.connection.handler.createExchange(this, request);
     this.#exchange = exchange;
-    const isTunnel = this.#asksForTunnel;
     exchange.begin();
-    // What follows the head of such a request are bytes for the other end of the tunnel.
-    if ((endStream || isTunnel) && this.#exchange === exchange) exchange.onRequestEnd(undefined);
+    if ((endStream || this.#asksForTunnel) && this.#exchange === exchange) exchange.onRequestEnd(undefined);
   }
 
   /** Answers what is not a request. */
-  refuse(status: number): void {
+  refuse(status: number, endStream: boolean): void {
+    if (endStream) this.markRemoteEnd();
     this.writeHead({ status, headers: [], framing: 'none', contentLength: 0, headBytes: 0 }, true);
-  }
-
-  get #asksForTunnel(): boolean {
-    return this.#request?.upgrade !== undefined || this.#request?.method === 'CONNECT';
   }
 
   // ---- from the caller
@@ -80,7 +78,8 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   }
 
   override onIdle(): void {
-    this.#exchange?.onStreamIdle(); // whoever joins a tunnel bounds its idleness
+    if (this.isEnding) this.abort(); // the exchange is complete, and its caller does not take what is left
+    else this.#exchange?.onStreamIdle(); // whoever joins a tunnel bounds its idleness
   }
 
   override onCrash(error: unknown): void {
@@ -108,7 +107,10 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
   protected writeHead(head: ResponseHead, endsHere: boolean): number {
     if (this.isClosed) return 0;
     this.lastActivityMs = this.connection.nowMs;
-    const bytes = this.connection.writeHead(this.id, head, endsHere);
+    const isUnswitched = this.#asksForSwitch && head.status < 300;
+    const bytes = isUnswitched
+      ? this.connection.writeUnswitchedHead(this.id, head, endsHere)
+      : this.connection.writeHead(this.id, head, endsHere);
     if (endsHere) this.markLocalEnd();
     return bytes;
   }

@@ -30,7 +30,8 @@ export class StreamTunnel extends Duplex {
   #onRoom: (() => void) | undefined;
 
   constructor(stream: TunnelStream, { localAddress, localPort, remoteAddress, remotePort }: TunnelAddresses) {
-    super({ allowHalfOpen: true });
+    super({ allowHalfOpen: true, emitClose: false });
+    this.on('error', ignore); // `close` tells that there was one
     this.#stream = stream;
     this.localAddress = localAddress;
     this.localPort = localPort;
@@ -85,6 +86,7 @@ export class StreamTunnel extends Duplex {
     if (!this.#isOver) this.#stream.cancel();
     this.#isOver = true;
     done(error);
+    process.nextTick(() => this.emit('close', error !== null)); // as a socket tells it
   }
 
   /** As a socket has it: ends our side, and goes once that is sent. */
@@ -98,4 +100,8 @@ export class StreamTunnel extends Duplex {
   resetAndDestroy(): this {
     return this.destroy();
   }
+}
+
+function ignore(): void {
+  // see above
 }

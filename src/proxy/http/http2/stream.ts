@@ -62,6 +62,11 @@ export abstract class Http2Stream {
     return this.#isClosed;
   }
 
+  /** Whether everything has been said that we send, and the windows keep a part of it back. */
+  protected get isEnding(): boolean {
+    return this.#pendingEnd !== undefined;
+  }
+
   // ---- sending
 
   /** Sends a part of the body; false asks to wait until there is room. */
