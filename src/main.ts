@@ -5,6 +5,11 @@
 process.on('SIGUSR1', () => undefined);
 
 const { prepareImport } = await import('./util/open-files.js');
-await prepareImport(import.meta.resolve('./cli/cli.js'));
-const { runCli } = await import('./cli/cli.js');
-process.exitCode = await runCli(process.argv);
+const { findRole, serveRole } = await import('./cli/serve-role.js');
+const role = findRole(process.argv);
+if (role !== undefined) await serveRole(role);
+else {
+  await prepareImport(import.meta.resolve('./cli/cli.js'));
+  const { runCli } = await import('./cli/cli.js');
+  process.exitCode = await runCli(process.argv);
+}

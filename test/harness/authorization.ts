@@ -51,6 +51,7 @@ export function connectionOf({ from, ip = '10.0.0.9', sni }: Asked, localPort: n
     source: { ...unknownParty, principal },
     forwardedClientCert: undefined,
     expiresAtMs: Infinity,
+    protocol: undefined,
     reset: () => undefined,
   };
 }

@@ -128,6 +128,7 @@ export function proxy(options: ProxyOptions = {}) {
     source: unknownParty,
     forwardedClientCert: undefined,
     expiresAtMs: Infinity,
+    protocol: undefined,
     reset: () => caller.destroy(),
     ...options.info,
   };
@@ -159,7 +160,13 @@ export function proxy(options: ProxyOptions = {}) {
     connect: async (): Promise<MemorySocket> => {
       const server = new MemorySocket();
       servers.push(server);
-      const connection = { first: undefined, peer: undefined, expiresAtMs: Infinity, reset: () => undefined };
+      const connection = {
+        first: undefined,
+        peer: undefined,
+        expiresAtMs: Infinity,
+        protocol: undefined,
+        reset: () => undefined,
+      };
       pending.shift()!({ ok: true, connection: { socket: server.socket, ...connection } });
       await settle();
       return server;

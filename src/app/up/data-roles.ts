@@ -8,8 +8,11 @@ import type { UpReporter } from './reporter.js';
 
 type Role = RoleProcess<ToDataPlane, FromDataPlane>;
 
-/** Half of Node's default for young objects: measured as 53 MB instead of 70 under load, at the same CPU a request. */
-const nodeOptions = ['--max-semi-space-size=8'];
+/**
+ * A small young generation, collected by one thread: a proxy keeps little, and sharing so little work among threads costs more
+ * than it saves. docs/performance.md has the figures.
+ */
+const nodeOptions = ['--max-semi-space-size=4', '--no-parallel-scavenge'];
 
 export interface DataRolesOptions {
   readonly program: string;

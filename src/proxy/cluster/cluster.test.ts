@@ -50,7 +50,7 @@ function create(config = configOf()) {
   const succeed = async (at = 0) => {
     const { done, socket } = connects[at]!;
     const connection = { socket: socket.socket, first: undefined, peer: undefined, expiresAtMs: Infinity };
-    done({ ok: true, connection: { ...connection, reset: () => undefined } });
+    done({ ok: true, connection: { ...connection, protocol: undefined, reset: () => undefined } });
     await settle();
     return socket;
   };
@@ -136,7 +136,7 @@ describe('requests to an endpoint that leaves', () => {
     const { cluster, succeed } = create();
     cluster.setEndpoints([endpoint(1)]);
     const get = client();
-    cluster.pick()!.httpPool([]).dispatch(get.value);
+    cluster.pick()!.httpPool([], false).dispatch(get.value);
     const socket = await succeed();
     cluster.setEndpoints([]);
     socket.receive(answer);
@@ -148,7 +148,7 @@ describe('requests to an endpoint that leaves', () => {
     const { cluster, succeed } = create();
     cluster.setEndpoints([endpoint(1)]);
     const get = client();
-    cluster.pick()!.httpPool([]).dispatch(get.value);
+    cluster.pick()!.httpPool([], false).dispatch(get.value);
     cluster.setEndpoints([]);
     const socket = await succeed();
     socket.receive(answer);
@@ -161,7 +161,7 @@ describe('requests to an endpoint that leaves', () => {
     cluster.setEndpoints([endpoint(1), endpoint(2)]);
     const sockets: MemorySocket[] = [];
     for (const [i, each] of cluster.endpoints.entries()) {
-      each.httpPool([]).dispatch(client().value);
+      each.httpPool([], false).dispatch(client().value);
       sockets.push(await succeed(i));
       sockets[i]!.receive(answer);
       await settle();
@@ -226,12 +226,14 @@ describe('connections', () => {
     assert.deepEqual([plain!.tls, plain!.protocols, plain!.timeoutMs], [undefined, [], 5000]);
   });
 
-  it('for HTTP are shared by the protocols that are offered', () => {
-    const { cluster } = create();
-    cluster.setEndpoints([endpoint(1)]);
-    const one = cluster.pick()!;
-    assert.equal(one.httpPool(['a', 'b']), one.httpPool(['a', 'b']));
-    assert.notEqual(one.httpPool(['a', 'b']), one.httpPool([]));
+  it('for HTTP are shared by the version without a handshake, else by the protocols that are offered', () => {
+    const { cluster } = create(configOf({ transports: [mutual('a'), plaintext] }));
+    cluster.setEndpoints([endpoint(1, { transportLabels: { tlsMode: 'istio' } }), endpoint(2)]);
+    const [secured, plain] = cluster.endpoints;
+    assert.equal(secured!.httpPool(['a', 'b'], false), secured!.httpPool(['a', 'b'], true));
+    assert.notEqual(secured!.httpPool(['a', 'b'], false), secured!.httpPool(['b'], false));
+    assert.equal(plain!.httpPool(['a'], true), plain!.httpPool([], true));
+    assert.notEqual(plain!.httpPool([], true), plain!.httpPool([], false));
   });
 
   it('of one endpoint share its sessions', () => {

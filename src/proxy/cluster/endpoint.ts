@@ -31,6 +31,8 @@ export class Endpoint implements Candidate {
   readonly calls = new WeakMap<Party, { readonly self: Party; readonly series: CallSeries }>();
   readonly #sessions: SessionCache = new Map();
   readonly #pools = new Map<string, HttpPool>();
+  /** The same by the list itself: every request of a listener brings the same one. */
+  readonly #poolsByList = new WeakMap<readonly string[], HttpPool>();
 
   constructor(options: EndpointOptions) {
     this.options = options;
@@ -41,13 +43,27 @@ export class Endpoint implements Candidate {
     return this.options.weight;
   }
 
-  /** The pool for HTTP over connections that offer `protocols`. */
-  httpPool(protocols: readonly string[]): HttpPool {
-    const key = protocols.join(',');
+  /**
+   * The pool for HTTP.
+   * @param protocols what connections offer in the handshake, which then decides the version
+   * @param isHttp2 the version in which the cluster wants requests to be sent; without a handshake it is spoken
+   */
+  httpPool(protocols: readonly string[], isHttp2: boolean): HttpPool {
+    const { tls } = this.options;
+    if (tls === undefined) return this.#poolOf(isHttp2 ? 'h2c' : '', [], isHttp2, false);
+    let pool = this.#poolsByList.get(protocols);
+    if (pool === undefined) {
+      pool = this.#poolOf(`tls ${protocols.join(',')}`, protocols, isHttp2, true);
+      this.#poolsByList.set(protocols, pool);
+    }
+    return pool;
+  }
+
+  #poolOf(key: string, protocols: readonly string[], isHttp2: boolean, isNegotiated: boolean): HttpPool {
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       const { usage, poolSettings } = this.options;
-      pool = new HttpPool((done) => this.#connect(protocols, done), usage, poolSettings);
+      pool = new HttpPool((done) => this.#connect(protocols, done), usage, poolSettings, isHttp2, isNegotiated);
       this.#pools.set(key, pool);
     }
     return pool;

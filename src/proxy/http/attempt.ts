@@ -2,7 +2,10 @@
 import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
 import type { AttemptResult } from '../cluster/outlier-detector.js';
+import type { HttpSettings } from './environment.js';
 import type { Exchange } from './exchange.js';
+import type { RequestHead } from './message.js';
+import type { HttpPool } from './pool.js';
 
 /**
  * Sends the request to an endpoint of its cluster; where that is not possible the exchange fails.
@@ -28,16 +31,19 @@ export function beginAttempt(exchange: Exchange, avoid: readonly Endpoint[] = []
   exchange.forwardedMs = performance.now();
   endpoint.active++;
   usage.requests++;
-  exchange.pool = endpoint.httpPool(protocolsFor(exchange, cluster, endpoint));
+  exchange.pool = poolFor(endpoint, cluster, exchange.request, exchange.settings);
   exchange.pool.dispatch(exchange);
 }
 
-/** What to offer to the endpoint in the handshake: nothing where there is none. */
-function protocolsFor({ settings, request }: Exchange, { config }: Cluster, { options }: Endpoint): readonly string[] {
-  if (options.tls === undefined) return [];
-  const isHttp2 =
-    config.httpProtocol === 'http2' || (config.httpProtocol === 'downstream' && request.version === 'HTTP/2');
-  return isHttp2 ? settings.upstreamProtocols.http2 : settings.upstreamProtocols.http1;
+/** The connections on which a request goes to an endpoint: in the version that the cluster says. */
+export function poolFor(
+  endpoint: Endpoint,
+  { config: { httpProtocol } }: Cluster,
+  { version }: RequestHead,
+  { upstreamProtocols }: HttpSettings,
+): HttpPool {
+  const isHttp2 = httpProtocol === 'http2' || (httpProtocol === 'downstream' && version === 'HTTP/2');
+  return endpoint.httpPool(isHttp2 ? upstreamProtocols.http2 : upstreamProtocols.http1, isHttp2);
 }
 
 /** Tells the cluster how the attempt went: once, at its first byte or at its failure. */

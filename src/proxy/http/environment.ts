@@ -5,7 +5,7 @@ import type { SeriesRegistry } from '../../telemetry/series.js';
 import type { Policies } from '../authorization/policies.js';
 import type { Cluster } from '../cluster/cluster.js';
 import type { Listener } from '../listener/listener.js';
-import type { ServerLimits } from './http1/server-connection.js';
+import type { ServerLimits } from './request-handler.js';
 import type { Http2Limits } from './http2/limits.js';
 import type { PathForm } from './layers/normalize-path.js';
 import type { RouteTable } from './route-table.js';

@@ -246,7 +246,7 @@ it('a caller that goes while its request waits to be sent once more leaves nothi
   await through.send(get());
   through.servers[0]!.receiveReset(); // the connection was stale: another one is opened
   await settle();
-  const pool = through.clusters.get('c')!.endpoints[0]!.httpPool([]);
+  const pool = through.clusters.get('c')!.endpoints[0]!.httpPool([], false);
   const cancel = mock.method(pool, 'cancel');
   through.caller.destroy(new Error('ECONNRESET'));
   await settle();

@@ -51,6 +51,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   retryFlag: string | undefined;
   /** Whether the request is at `endpoint` now, or waits for a connection to it. */
   isAtEndpoint = false;
+  resends = 0;
   /** Whether the body is kept after it was sent, as far as it is small. */
   keepsBody = false;
   /** Copies of the request that are sent elsewhere. */
@@ -340,8 +341,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     clearTimeout(this.timer); // a route's timeout is for answers; what follows has no end of its own
     clearTimeout(this.tryTimer);
     for (const layer of this.#stack.response) layer.onResponse(this, head);
-    const downstream = { ...this.downstream.switchProtocols(head), reset: this.connection.reset };
-    joinTunnel(downstream, upstream, this.settings.limits.idleTimeoutMs, {
+    joinTunnel(this.downstream.switchProtocols(head), upstream, this.settings.limits.idleTimeoutMs, {
       onForward: (bytes) => (this.bytesReceived += bytes),
       onBackward: (bytes) => (this.bytesSent += bytes),
       onClose: () => this.complete(),

@@ -9,6 +9,8 @@ export type Failure =
   | { readonly kind: 'no-endpoint' }
   | { readonly kind: 'connect'; readonly reason: string }
   | { readonly kind: 'connect-timeout' }
+  /** The server has not worked on the request. */
+  | { readonly kind: 'refused' }
   | { readonly kind: 'lost'; readonly reset: boolean }
   | { readonly kind: 'protocol'; readonly reason: string }
   /** As many requests or connections as the cluster may have are under way. */
@@ -75,6 +77,13 @@ export function answerFor(failure: Failure): FailureAnswer {
         details: 'upstream_reset_before_response_started{connection_timeout}',
         body: `${reset}connection timeout`,
         transportReason: 'connection timeout',
+      };
+    case 'refused':
+      return {
+        status: 503,
+        flags: 'UR',
+        details: 'upstream_reset_before_response_started{remote_refused_stream_reset}',
+        body: `${reset}remote refused stream reset`,
       };
     case 'lost':
       return {
@@ -155,6 +164,8 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
     case 'connect':
     case 'connect-timeout':
       return `the instance of ${target} at ${endpoint ?? 'its address'} could not be reached: ${failure.kind === 'connect' ? failure.reason : 'no connection in time'}`;
+    case 'refused':
+      return `the instance of ${target} at ${endpoint ?? 'its address'} takes no further requests`;
     case 'lost':
       return `the instance of ${target} at ${endpoint ?? 'its address'} closed the connection before it answered`;
     case 'protocol':

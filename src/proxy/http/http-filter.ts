@@ -4,7 +4,10 @@ import { countDenial } from '../authorization/count-denial.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
 import type { Handled, NetworkFilter } from '../listener/filter-chain.js';
 import { Exchange } from './exchange.js';
-import { Http1ServerConnection, type RequestHandler } from './http1/server-connection.js';
+import { Http1ServerConnection } from './http1/server-connection.js';
+import { Http2ServerConnection } from './http2/server-connection.js';
+import { isHttp2Protocol, multiplexProtocol } from './protocol-names.js';
+import type { RequestHandler } from './request-handler.js';
 import type { HttpEnvironment, HttpSettings } from './environment.js';
 import type { RequestHead } from './message.js';
 import { createStack, type Stack } from './stack.js';
@@ -27,6 +30,23 @@ const unreadable: RequestHead = {
 function denied(socket: Socket): Handled {
   socket.destroy();
   return { isIdle: true, drain: () => undefined, destroy: () => undefined };
+}
+
+/** A connection that turns out to be something else by its first bytes. */
+class Replaceable implements Handled {
+  current: Handled | undefined;
+
+  get isIdle(): boolean {
+    return this.current!.isIdle;
+  }
+
+  drain(): void {
+    this.current!.drain();
+  }
+
+  destroy(): void {
+    this.current!.destroy();
+  }
 }
 
 export class HttpFilter implements NetworkFilter {
@@ -62,7 +82,29 @@ export class HttpFilter implements NetworkFilter {
       createExchange,
       onMalformed: (status) => createExchange(undefined, unreadable).onDownstreamGone(status),
     };
-    const connection = new Http1ServerConnection(socket, handler, info.reset, onClose);
+    if (this.#settings.codec === 'http2' || isHttp2Protocol(info.protocol))
+      return this.#startHttp2(socket, first, info, handler, onClose);
+    const begins = new Replaceable();
+    const connection = new Http1ServerConnection(socket, handler, info.reset, onClose, (bytes) => {
+      begins.current = this.#startHttp2(socket, bytes, info, handler, onClose);
+    });
+    begins.current = connection;
+    connection.start(first);
+    return begins;
+  }
+
+  #startHttp2(
+    socket: Socket,
+    first: Buffer | undefined,
+    { protocol }: ConnectionInfo,
+    handler: RequestHandler,
+    onClose: () => void,
+  ): Handled {
+    const connection = new Http2ServerConnection(socket, handler, {
+      limits: this.#settings.http2,
+      carries: protocol === multiplexProtocol,
+      onClose,
+    });
     connection.start(first);
     return connection;
   }

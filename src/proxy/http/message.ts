@@ -26,6 +26,8 @@ export interface RequestHead {
   readonly headBytes: number;
   /** Protocol to which the caller wants to switch, lower-case; undefined: none, or none that is allowed. */
   upgrade?: string | undefined;
+  /** Whether the caller says that it takes trailers (`TE: trailers`), which servers of gRPC insist on. */
+  readonly acceptsTrailers?: boolean;
 }
 
 export interface ResponseHead {

@@ -24,15 +24,10 @@ export class Mirror implements PoolClient {
   #requestEnded = false;
   #trailers: Headers | undefined;
   #over = false;
+  resends = 0;
 
   /** Sends a copy of `request`, whose body and end follow by calls. */
-  constructor(
-    request: RequestHead,
-    cluster: Cluster,
-    endpoint: Endpoint,
-    protocols: readonly string[],
-    timeoutMs: number,
-  ) {
+  constructor(request: RequestHead, cluster: Cluster, endpoint: Endpoint, pool: HttpPool, timeoutMs: number) {
     this.request = request;
     this.#cluster = cluster;
     this.#endpoint = endpoint;
@@ -40,7 +35,7 @@ export class Mirror implements PoolClient {
     cluster.usage.requests++;
     this.#timer = setTimeout(() => this.cancel(), timeoutMs > 0 ? timeoutMs : longestMs);
     this.#timer.unref();
-    this.#pool = endpoint.httpPool(endpoint.options.tls === undefined ? [] : protocols);
+    this.#pool = pool;
     this.#pool.dispatch(this);
   }
 

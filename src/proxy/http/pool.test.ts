@@ -7,6 +7,7 @@ import type { ConnectOutcome } from '../tls/connector.js';
 import type { RequestHead, ResponseHead } from './message.js';
 import { ClusterUsage, unlimited } from '../cluster/usage.js';
 import type { ClusterLimits } from '../config/cluster-limits.js';
+import { defaultHttp2Limits } from './http2/limits.js';
 import { HttpPool, type PoolClient, type PoolSettings } from './pool.js';
 import type { UpstreamFailure, UpstreamStream } from './streams.js';
 
@@ -17,6 +18,7 @@ class Client implements PoolClient {
   readonly request: RequestHead;
   readonly outcomes: Outcome[] = [];
   cancelled = false;
+  resends = 0;
   readonly #pool: HttpPool;
   #stream: UpstreamStream | undefined;
   #body = '';
@@ -132,6 +134,7 @@ class World {
     idleTimeoutMs: Infinity,
     maxRequestsPerConnection: Infinity,
     maxConnectionDurationMs: undefined,
+    http2: defaultHttp2Limits,
   };
   readonly pool: HttpPool;
 
@@ -145,6 +148,8 @@ class World {
       },
       this.usage,
       () => ({ ...this.settings, ...settings }),
+      false,
+      false,
     );
   }
 
@@ -168,6 +173,7 @@ class World {
         first: undefined,
         peer: undefined,
         expiresAtMs: expired ? 0 : Infinity,
+        protocol: undefined,
         reset: () => undefined,
       },
     });

@@ -19,6 +19,8 @@ export function retriesFailure({ retryOn }: RetryConfig, { kind }: Failure): boo
     case 'connect':
     case 'connect-timeout':
       return anyReset || retryOn.has('connect-failure') || retryOn.has('reset-before-request');
+    case 'refused':
+      return anyReset || retryOn.has('refused-stream') || retryOn.has('reset-before-request');
     case 'lost':
     case 'protocol':
     case 'try-timeout':

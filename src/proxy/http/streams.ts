@@ -1,5 +1,4 @@
 // The two ends of an exchange, so that what lies between knows nothing of the HTTP version on either side.
-import type { Socket } from 'node:net';
 import type { RelayEnd } from '../tcp/relay.js';
 import type { Headers, RequestHead, ResponseHead } from './message.js';
 
@@ -26,12 +25,8 @@ export interface DownstreamStream {
   switchProtocols(head: ResponseHead): Tunnel;
 }
 
-/** A connection that carried HTTP and is now open for anything. */
-export interface Tunnel {
-  readonly socket: Socket;
-  /** Bytes that arrived already. */
-  readonly first: Buffer | undefined;
-}
+/** What carried a request and is now open for anything: a connection, or a stream of one. */
+export type Tunnel = RelayEnd;
 
 /** The server's side: where the request goes and the response comes from. */
 export interface UpstreamStream {
@@ -52,6 +47,8 @@ export type UpstreamFailure =
   | { readonly kind: 'connect-timeout' }
   /** No connection may be opened and none may be waited for. */
   | { readonly kind: 'overflow' }
+  /** The server says that it has not worked on the request. */
+  | { readonly kind: 'refused' }
   /** Connection lost before the response was complete; `reset` where it was not closed in order. */
   | { readonly kind: 'lost'; readonly reset: boolean }
   /** What came was not HTTP. */

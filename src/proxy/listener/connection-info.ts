@@ -8,6 +8,8 @@ export interface ConnectionInfo {
   readonly remoteAddress: string;
   /** Server name that the client asked for. */
   readonly serverName: string | undefined;
+  /** Application protocol that the handshake chose; undefined: none. */
+  readonly protocol: string | undefined;
   readonly security: 'mutual_tls' | 'none';
   /** The caller; what is not proved is `unknown`. */
   readonly source: Party;

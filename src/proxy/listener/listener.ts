@@ -263,6 +263,7 @@ export class Listener implements Swept {
       this.#handle(socket, first, chain, {
         ...addresses,
         serverName,
+        protocol: socket.alpnProtocol || undefined,
         security: 'mutual_tls',
         source,
         forwardedClientCert: `By=${this.#environment.ownUri()};Hash=${peer.certificateHash};Subject="";URI=${peer.uri}`,
@@ -328,6 +329,7 @@ const plainInspection: Inspection = {
 /** Names that Envoy's HTTP inspector gives to what it finds. */
 const detectedProtocols = { http: ['http/1.1', 'http/1.0'], http2: ['h2c'], other: [] };
 const anonymous = {
+  protocol: undefined,
   security: 'none',
   source: unknownParty,
   forwardedClientCert: undefined,

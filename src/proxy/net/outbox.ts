@@ -1,21 +1,13 @@
-// Collects what is written to one connection within one turn of the event loop, so that it leaves in one call: crossing into
-// the socket layer is what a request costs most.
+// Collects the text of one HTTP/1 connection within one turn of the event loop, so that it leaves in one call.
 import type { Socket } from 'node:net';
+import { flushSoon, type Flushable } from './flush-queue.js';
 
 /** Bodies up to this size are copied behind the head instead of being written on their own. */
 const smallChunk = 4096;
 /** Above this many bytes on their way out, whoever produces them is asked to wait, at the least. */
 const leastHighWater = 64 * 1024;
 
-const dirty: Outbox[] = [];
-
-function flushAll(): void {
-  // Flushing may not write to other outboxes, so the list cannot grow while it is walked.
-  for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
-  dirty.length = 0;
-}
-
-export class Outbox {
+export class Outbox implements Flushable {
   readonly #socket: Socket;
   /**
    * Twice what the socket itself asks to wait for: then either it has asked already or the next flush makes it, and only
@@ -86,7 +78,6 @@ export class Outbox {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    if (dirty.length === 0) setImmediate(flushAll);
-    dirty.push(this);
+    flushSoon(this);
   }
 }

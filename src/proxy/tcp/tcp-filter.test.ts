@@ -21,7 +21,13 @@ function connect(
   const [caller, server] = [new MemorySocket(), new MemorySocket()];
   const connector = {
     connect: (_: unknown, done: (outcome: ConnectOutcome) => void) => {
-      const rest = { first: undefined, peer: undefined, expiresAtMs: Infinity, reset: () => server.destroy() };
+      const rest = {
+        first: undefined,
+        peer: undefined,
+        expiresAtMs: Infinity,
+        protocol: undefined,
+        reset: () => server.destroy(),
+      };
       done({ ok: true, connection: { socket: server.socket, ...rest } });
       return () => undefined;
     },
@@ -64,6 +70,7 @@ function connect(
     source: unknownParty,
     forwardedClientCert: undefined,
     expiresAtMs: Infinity,
+    protocol: undefined,
     reset: () => caller.destroy(),
   };
   const handled = filter.handle(caller.socket, undefined, info, () => undefined) as unknown as Swept;

@@ -24,6 +24,8 @@ export interface Connected {
   readonly peer: Party | undefined;
   /** Wall time at which it must have ended; Infinity over plaintext. */
   readonly expiresAtMs: number;
+  /** Application protocol that the handshake chose; undefined: none. */
+  readonly protocol: string | undefined;
   /** Ends it so that the other side cannot take it for an orderly end. */
   readonly reset: () => void;
 }
@@ -97,7 +99,10 @@ export class Connector {
     socket.on('close', onClose);
     if (options.tls === undefined)
       socket.once('connect', () =>
-        finish({ ok: true, connection: { socket, first: undefined, peer: undefined, expiresAtMs: Infinity, reset } }),
+        finish({
+          ok: true,
+          connection: { socket, first: undefined, peer: undefined, expiresAtMs: Infinity, protocol: undefined, reset },
+        }),
       );
     else this.#afterHandshake(socket as tls.TLSSocket, options, options.tls, credentials!, reset, finish);
     return () => {
@@ -132,8 +137,12 @@ export class Connector {
       socket.on('session', (session) =>
         options.sessions.set(cacheKey, { generation: credentials.generation, session, serverDer: serverDer! }),
       );
+      const protocol = socket.alpnProtocol || undefined;
       const ready = (party: Party, first: Buffer | undefined) =>
-        finish({ ok: true, connection: { socket, first, peer: party, expiresAtMs: peer.expiresAtMs, reset } });
+        finish({
+          ok: true,
+          connection: { socket, first, peer: party, expiresAtMs: peer.expiresAtMs, protocol, reset },
+        });
       if (!hasPreamble(socket.alpnProtocol)) {
         socket.pause();
         ready(believedParty(undefined, peer.uri, peer.id), undefined);

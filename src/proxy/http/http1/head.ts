@@ -1,6 +1,7 @@
 // Parses the heads of HTTP/1 messages (RFC 9112), once, strictly: whatever two implementations could read differently is
 // refused, because a proxy that guesses is how requests are smuggled.
 import { STATUS_CODES } from 'node:http';
+import { absoluteForm, badValue, forbiddenTrailers, hostForm, targetForm, token } from '../field-syntax.js';
 import type { BodyFraming, Headers, RequestHead, ResponseHead } from '../message.js';
 
 /** A message that is refused; `status` is what a client is told. */
@@ -45,15 +46,8 @@ interface Fields {
   namesUpgrade: boolean;
 }
 
-// Target: visible ASCII without fragment and backslash; those two are read differently by different servers.
-const targetForm = /^[\x21-\x22\x24-\x5b\x5d-\x7e]+$/;
-const hostForm = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
-const absoluteForm = /^(https?):\/\/([^/?]*)(.*)$/i;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-const badValue = /[\x00-\x08\x0a-\x1f\x7f]/;
 
 /** Fields between two neighbours only (RFC 9110 section 7.6.1). What `Connection` names beyond these stays: a caller must not be able to take away headers that somebody relies on. */
 const hopByHop = new Set([
@@ -187,22 +181,7 @@ export function parseTrailers(text: string, limits: HeadLimits): Headers {
   return headers;
 }
 
-const forbiddenInTrailers = new Set([
-  ...hopByHop,
-  'authorization',
-  'trailer',
-  'expect',
-  'content-type',
-  'content-encoding',
-  'content-range',
-  'cookie',
-  'set-cookie',
-  'max-forwards',
-  // Who called is told by this proxy alone, and in the head.
-  'x-forwarded-client-cert',
-  'x-envoy-peer-metadata',
-  'x-envoy-peer-metadata-id',
-]);
+const forbiddenInTrailers = new Set([...hopByHop, ...forbiddenTrailers]);
 
 function responseFraming(status: number, method: string, fields: Fields): BodyFraming {
   if (status < 200 || status === 204 || status === 304 || method === 'HEAD' || (method === 'CONNECT' && status < 300))

@@ -5,7 +5,8 @@ import fc from 'fast-check';
 import { MemorySocket, settle } from '../../../../test/harness/memory-socket.js';
 import type { Headers, RequestHead, ResponseHead } from '../message.js';
 import type { DownstreamEvents, DownstreamStream } from '../streams.js';
-import { Http1ServerConnection, type RequestHandler } from './server-connection.js';
+import type { RequestHandler } from '../request-handler.js';
+import { Http1ServerConnection } from './server-connection.js';
 
 const limits = { bytes: 1000, fields: 20, headTimeoutMs: 1000, idleTimeoutMs: 5000, streamIdleTimeoutMs: 3000 };
 

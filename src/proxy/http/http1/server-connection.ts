@@ -4,7 +4,9 @@ import type { Socket } from 'node:net';
 import { Outbox } from '../../net/outbox.js';
 import { sweep, type Swept } from '../../net/sweeper.js';
 import type { Headers, RequestHead, ResponseHead } from '../message.js';
-import type { DownstreamEvents, DownstreamStream, Tunnel } from '../streams.js';
+import type { RequestHandler } from '../request-handler.js';
+import type { DownstreamStream, Tunnel } from '../streams.js';
+import { preface } from '../http2/frames.js';
 import { BodyDecoder, type BodySink } from './body-decoder.js';
 import {
   checkRequestBeginning,
@@ -16,27 +18,6 @@ import {
   type ConnectionOptions,
   type HeadLimits,
 } from './head.js';
-
-export interface ServerLimits extends HeadLimits {
-  /** For a head to arrive, from its first byte. */
-  readonly headTimeoutMs: number;
-  /** Without a request. */
-  readonly idleTimeoutMs: number;
-  /** Within a request, without a byte in either direction. */
-  readonly streamIdleTimeoutMs: number;
-}
-
-/** Takes requests from connections. */
-export interface RequestHandler {
-  readonly limits: ServerLimits;
-  /** A request begins; the result receives the rest of it once `begin` was called. */
-  createExchange(
-    stream: DownstreamStream,
-    head: RequestHead,
-  ): DownstreamEvents & { begin(): void; onStreamIdle(): void };
-  /** Something came that is not a request; the connection answers with `status` and closes. */
-  onMalformed(status: number, reason: string): void;
-}
 
 /** Pipelined bytes that are held before the socket is no longer read. */
 const mostHeldBytes = 64 * 1024;
@@ -54,7 +35,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   readonly #handler: RequestHandler;
   readonly #decoder: BodyDecoder;
   readonly #stopSweeping: () => void;
-  readonly #onClose: () => void;
+  #onClose: () => void;
 
   /** Bytes that were read and not yet used. */
   #held: Buffer | undefined;
@@ -86,11 +67,23 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   readonly #reset: () => void;
 
+  /** Takes the connection where it begins as HTTP/2 does; undefined once it cannot any more. */
+  #onHttp2: ((bytes: Buffer) => void) | undefined;
+
   /**
    * @param reset ends the connection so that the caller cannot take it for an orderly end
    * @param onClose called once when the connection has ended, or was given up for a tunnel
+   * @param onHttp2 takes the connection and what was read of it, where it begins with the preface of HTTP/2; `onClose` is not
+   * called then
    */
-  constructor(socket: Socket, handler: RequestHandler, reset: () => void, onClose: () => void) {
+  constructor(
+    socket: Socket,
+    handler: RequestHandler,
+    reset: () => void,
+    onClose: () => void,
+    onHttp2?: (bytes: Buffer) => void,
+  ) {
+    this.#onHttp2 = onHttp2;
     this.#socket = socket;
     this.#reset = reset;
     this.#outbox = new Outbox(socket);
@@ -160,6 +153,15 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
       this.#socket.pause();
   }
 
+  /** Leaves the connection, with what was read of it, to somebody else. */
+  #giveAway(take: (bytes: Buffer) => void): void {
+    const bytes = this.#held!;
+    this.#held = undefined;
+    this.#onClose = () => undefined;
+    this.#detach();
+    take(bytes);
+  }
+
   /** @returns bytes used; 0 where the head is not complete or its turn has not come */
   #readHead(bytes: Buffer): number {
     if (this.#exchange !== undefined) return 0;
@@ -169,6 +171,17 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
       start += 2;
     }
     if (start === bytes.length) return start;
+    if (this.#onHttp2 !== undefined) {
+      const length = Math.min(bytes.length, preface.length);
+      if (preface.compare(bytes, 0, length, 0, length) !== 0) this.#onHttp2 = undefined;
+      else if (length === preface.length) {
+        this.#giveAway(this.#onHttp2);
+        return bytes.length;
+      } else {
+        if (this.#headStartedMs === 0) this.#headStartedMs = this.#lastActivityMs;
+        return 0;
+      }
+    }
     const { limits } = this.#handler;
     const end = bytes.indexOf(emptyLine, start);
     if (end < 0 || end - start > limits.bytes) {
@@ -338,7 +351,11 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#held = undefined;
     this.#exchange = undefined;
     this.#detach();
-    return { socket: this.#socket, first: first === undefined || first.length === 0 ? undefined : first };
+    return {
+      socket: this.#socket,
+      first: first === undefined || first.length === 0 ? undefined : first,
+      reset: this.#reset,
+    };
   }
 
   switchProtocols(head: ResponseHead): Tunnel {
@@ -353,7 +370,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#socket.off('end', this.#onEnd);
     this.#socket.off('drain', this.#onDrain);
     this.#stopSweeping(); // who joins it to another connection bounds its idleness
-    return { socket: this.#socket, first };
+    return { socket: this.#socket, first, reset: this.#reset };
   }
 
   #finishResponse(): void {

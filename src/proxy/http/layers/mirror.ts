@@ -1,4 +1,5 @@
 // Sends copies of a share of the requests to other clusters; what they answer is dropped.
+import { poolFor } from '../attempt.js';
 import { Mirror } from '../mirror.js';
 import type { Layer } from '../stack.js';
 
@@ -18,7 +19,7 @@ export const mirror: Layer = {
         headers: [...request.headers],
         upgrade: undefined,
       };
-      const sent = new Mirror(copy, cluster!, endpoint, settings.upstreamProtocols.http1, action.timeoutMs);
+      const sent = new Mirror(copy, cluster!, endpoint, poolFor(endpoint, cluster!, copy, settings), action.timeoutMs);
       for (const chunk of exchange.heldBody) sent.sendBody(chunk); // what came while the request was kept back
       (exchange.mirrors ??= []).push(sent);
     }

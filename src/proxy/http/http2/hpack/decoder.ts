@@ -1,5 +1,5 @@
 // Decodes the header blocks that one peer sends on a connection (RFC 7541), in bounded time and memory whatever they hold.
-import { DynamicTable, entryOverhead, initialTableBytes } from './dynamic-table.js';
+import { DynamicTable, entryBytes, entryOverhead, initialTableBytes } from './dynamic-table.js';
 import { decodeHuffman, mostDecodedBytes } from './huffman.js';
 import { latin1Slice } from './latin1.js';
 import { firstDynamicIndex, staticNames, staticValues } from './static-table.js';
@@ -54,7 +54,6 @@ export class HpackDecoder {
    * @throws HpackError on any violation; the decoder is of no use afterwards
    */
   decode(block: Buffer, start: number, end: number, into: string[], maxListBytes: number, maxFields: number): number {
-    const table = this.#table;
     let listBytes = 0;
     let fields = 0;
     let sizeUpdates = 0;
@@ -62,31 +61,39 @@ export class HpackDecoder {
     this.#neverIndexed = noNames;
     while (this.#at < end) {
       const first = block[this.#at++]!;
-      if (first >= 0x80) {
-        const index = first === 0xff ? this.#integer(block, end, 0x7f) : first & 0x7f;
-        let name: string;
-        let value: string;
-        if (index < firstDynamicIndex) {
-          if (index === 0) throw new HpackError('a field has index 0');
-          name = staticNames[index]!;
-          value = staticValues[index]!;
-        } else {
-          const number = this.#entry(index);
-          name = table.nameAt(number);
-          value = table.valueAt(number);
-        }
-        listBytes += name.length + value.length + entryOverhead;
-        if (++fields <= maxFields && listBytes <= maxListBytes) into.push(name, value);
-      } else if (first >= 0x20 && first < 0x40) {
+      if (first >= 0x20 && first < 0x40) {
         if (fields > 0 || ++sizeUpdates > mostSizeUpdates)
           throw new HpackError('the table changes its size in a block');
         this.#resize(block, end, first);
       } else {
         const room = ++fields <= maxFields ? maxListBytes - listBytes : -1;
-        listBytes += this.#literal(block, end, first, room, into);
+        if (first >= 0x80) listBytes += this.#indexed(block, end, first, room, into);
+        else listBytes += this.#literal(block, end, first, room, into);
       }
     }
     return listBytes;
+  }
+
+  /**
+   * Looks up a field that a table has, and appends it where it fits into `room` bytes.
+   * @returns its size
+   */
+  #indexed(block: Buffer, end: number, first: number, room: number, into: string[]): number {
+    const index = first === 0xff ? this.#integer(block, end, 0x7f) : first & 0x7f;
+    if (index === 0) throw new HpackError('a field has index 0');
+    let name: string;
+    let value: string;
+    if (index < firstDynamicIndex) {
+      name = staticNames[index]!;
+      value = staticValues[index]!;
+    } else {
+      const number = this.#entry(index);
+      name = this.#table.nameAt(number);
+      value = this.#table.valueAt(number);
+    }
+    const bytes = entryBytes(name, value);
+    if (bytes <= room) into.push(name, value);
+    return bytes;
   }
 
   /**

@@ -3,8 +3,9 @@
 // No Huffman code: the peer is a loopback or a data centre's network away, and what repeats is one byte anyway. Coding the
 // few strings that do not repeat would cost both ends more time than the saved third of their bytes.
 import { DynamicTable, entryBytes, initialTableBytes } from './dynamic-table.js';
-import { Indexing, fieldRule } from './indexing.js';
-import { latin1Write } from './latin1.js';
+import { fieldRule } from './field-rules.js';
+import { latin1Copy, latin1Slice, latin1Write } from './latin1.js';
+import { firstDynamicIndex, staticNames } from './static-table.js';
 
 /** Representations and the bits that their first byte leaves to an integer (RFC 7541 section 6). */
 const indexedField = 0x80;
@@ -28,8 +29,8 @@ const largestPartOfTable = 1 / 4;
 /** Strings up to this length are written faster here than by a call out of the engine. */
 const longestWrittenHere = 24;
 
-/** Slots for what was seen once; a power of two. */
-const seenSlots = 64;
+/** Values that are remembered after they were written once; a power of two. */
+const rememberedValues = 64;
 
 /** The table, with the entries of every name in a chain from the newest to the oldest. */
 class SearchableTable extends DynamicTable {
@@ -80,8 +81,9 @@ class SearchableTable extends DynamicTable {
 
 export class HpackEncoder {
   readonly #table = new SearchableTable(initialTableBytes);
-  /** Hashes of values that were written once and would be indexed the next time. */
-  readonly #seen = new Int32Array(seenSlots);
+  /** Hashes of the values that were written out last, in a ring. */
+  readonly #written = new Int32Array(rememberedValues);
+  #nextWritten = 0;
   /** Smallest limit of the table since the last block, and the present one. */
   #smallestLimit = initialTableBytes;
   #limit = initialTableBytes;
@@ -130,28 +132,44 @@ export class HpackEncoder {
       return writeLiteral(literalNeverIndexed, literalMask, nameIndex, name, value, target, at);
     }
     let index = rule.staticIndexOf(value);
-    if (index === 0 && rule.indexing !== Indexing.NameOnly) index = this.#table.indexOf(name, value);
+    if (index === 0 && !rule.isUnique) index = this.#table.indexOf(name, value);
     if (index !== 0) return writeInteger(indexedField, indexedFieldMask, index, target, at);
     const nameIndex = rule.staticIndex || this.#table.indexOfName(name);
-    if (!this.#isWorthIndexing(rule.indexing, nameIndex, name, value))
+    if (!this.#isWorthIndexing(rule.isUnique, nameIndex, name, value))
       return writeLiteral(literalWithoutIndexing, literalMask, nameIndex, name, value, target, at);
-    this.#table.insert(name, value);
-    return writeLiteral(literalWithIndexing, literalWithIndexingMask, nameIndex, name, value, target, at);
+    at = writeLiteral(literalWithIndexing, literalWithIndexingMask, nameIndex, name, value, target, at);
+    this.#table.insert(this.#ownName(name, nameIndex), latin1Slice(target, at - value.length, at));
+    return at;
   }
 
-  #isWorthIndexing(indexing: Indexing, nameIndex: number, name: string, value: string): boolean {
+  /**
+   * Name of a new entry, whose strings are copies: one cut out of a larger text would hold all of that for as long as the
+   * entry lives.
+   */
+  #ownName(name: string, nameIndex: number): string {
+    if (nameIndex === 0) return latin1Copy(name);
+    return nameIndex < firstDynamicIndex
+      ? staticNames[nameIndex]!
+      : this.#table.nameAt(this.#table.counterpart(nameIndex));
+  }
+
+  /**
+   * A field gets a place in the table for its name's sake, where no table has that yet, or when its value comes the second
+   * time; so values that never repeat evict nothing, whatever they are called.
+   */
+  #isWorthIndexing(isUnique: boolean, nameIndex: number, name: string, value: string): boolean {
     if (entryBytes(name, value) > this.#table.limit * largestPartOfTable) return false;
-    if (indexing === Indexing.NameOnly) return nameIndex === 0;
-    return indexing === Indexing.FirstTime || this.#wasSeen(value);
+    return nameIndex === 0 || (!isUnique && this.#wasWritten(value));
   }
 
-  /** Whether the value was probably among the last that were asked about here. A mistake costs a few bytes. */
-  #wasSeen(value: string): boolean {
+  /** Whether the value was probably written out not long ago. A mistake costs a few bytes. */
+  #wasWritten(value: string): boolean {
     let hash = value.length;
     for (let i = 0; i < value.length; i++) hash = (Math.imul(hash, 31) + value.charCodeAt(i)) | 0;
-    const slot = (hash ^ (hash >>> 16)) & (seenSlots - 1);
-    if (this.#seen[slot] === hash) return true;
-    this.#seen[slot] = hash;
+    const written = this.#written;
+    for (let i = 0; i < rememberedValues; i++) if (written[i] === hash) return true;
+    written[this.#nextWritten] = hash;
+    this.#nextWritten = (this.#nextWritten + 1) & (rememberedValues - 1);
     return false;
   }
 

@@ -14,3 +14,9 @@ export function latin1Slice(bytes: Buffer, start: number, end: number): string {
 export function latin1Write(text: string, bytes: Buffer, at: number): void {
   (bytes as unknown as Latin1Bytes).latin1Write(text, at);
 }
+
+/** The same text in memory of its own. */
+export function latin1Copy(text: string): string {
+  const bytes = Buffer.from(text, 'latin1');
+  return latin1Slice(bytes, 0, bytes.length);
+}

@@ -1,14 +1,5 @@
-// Decides by its name whether a field is worth a place in the dynamic table, and which must never have one.
+// Tells by the name of a field how it is encoded: which values are known, never repeat, or must stay secret.
 import { staticIndexOfName, staticNames, staticValues } from './static-table.js';
-
-export const enum Indexing {
-  /** The same value comes again, as most do: it is indexed at once. */
-  FirstTime,
-  /** Some values come again: they are indexed when they come the second time, so that the others evict nothing. */
-  SecondTime,
-  /** Values never repeat: only the name is made known, by the first value. */
-  NameOnly,
-}
 
 /**
  * One connection carries requests of many callers, and whoever sees the sizes of its frames and sends requests of his own
@@ -31,26 +22,13 @@ const secretNames = [
 /** Cookies from this length on hold something that nobody guesses; they repeat, and are most of what a browser sends. */
 const longestGuessableCookie = 19;
 
-const secondTimeNames = [
-  ':path',
-  'content-length',
-  'content-range',
-  'cookie',
-  'etag',
-  'expires',
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'last-modified',
-  'location',
-  'range',
-  'referer',
-  'x-envoy-original-path',
-  'x-forwarded-for',
-];
+const noSecret = -1;
 
-// `date` is not here: it is the same for a second, so it repeats just where the load is.
-const nameOnlyNames = [
+/**
+ * Values of these hardly ever repeat: they are not looked for in the table. `date` is not here: it is the same for a second,
+ * so it repeats just where the load is.
+ */
+const uniqueNames = [
   'age',
   'b3',
   'grpc-timeout',
@@ -72,7 +50,8 @@ const nameOnlyNames = [
 
 /** How fields of one name are written. */
 export class FieldRule {
-  readonly indexing: Indexing;
+  /** Whether the value comes once, so that only the name is worth a place. */
+  readonly isUnique: boolean;
   /** Lowest index of the name in the static table; 0 where it is not there. */
   readonly staticIndex: number;
   /** Longest value that is a secret. */
@@ -80,8 +59,8 @@ export class FieldRule {
   /** Indexes of the values that the static table has for the name, where it has others than the empty one. */
   readonly #staticValues: ReadonlyMap<string, number> | undefined;
 
-  constructor(name: string, indexing: Indexing, longestSecret: number) {
-    this.indexing = indexing;
+  constructor(name: string, isUnique: boolean, longestSecret: number) {
+    this.isUnique = isUnique;
     this.staticIndex = staticIndexOfName.get(name) ?? 0;
     this.#longestSecret = longestSecret;
     const values = new Map<string, number>();
@@ -100,13 +79,12 @@ export class FieldRule {
   }
 }
 
-const otherRule = new FieldRule('', Indexing.FirstTime, -1);
+const otherRule = new FieldRule('', false, noSecret);
 const rules = new Map<string, FieldRule>();
-for (const name of staticNames.slice(1)) rules.set(name, new FieldRule(name, Indexing.FirstTime, -1));
-for (const name of secondTimeNames) rules.set(name, new FieldRule(name, Indexing.SecondTime, -1));
-for (const name of nameOnlyNames) rules.set(name, new FieldRule(name, Indexing.NameOnly, -1));
-for (const name of secretNames) rules.set(name, new FieldRule(name, Indexing.NameOnly, Infinity));
-rules.set('cookie', new FieldRule('cookie', Indexing.SecondTime, longestGuessableCookie));
+for (const name of staticNames.slice(1)) rules.set(name, new FieldRule(name, false, noSecret));
+for (const name of uniqueNames) rules.set(name, new FieldRule(name, true, noSecret));
+for (const name of secretNames) rules.set(name, new FieldRule(name, true, Infinity));
+rules.set('cookie', new FieldRule('cookie', false, longestGuessableCookie));
 
 export function fieldRule(name: string): FieldRule {
   return rules.get(name) ?? otherRule;

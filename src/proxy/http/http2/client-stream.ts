@@ -1,0 +1,188 @@
+// A request on an HTTP/2 connection to a server, as the server's side of an exchange.
+import type { Socket } from 'node:net';
+import type { Headers, RequestHead, ResponseHead } from '../message.js';
+import type { UpstreamEvents, UpstreamFailure, UpstreamStream } from '../streams.js';
+import type { Http2ClientConnection } from './client-connection.js';
+import type { HeaderBlock } from './connection.js';
+import { errorCode, StreamError, type ErrorCode } from './frames.js';
+import { readResponseHead, readTrailers } from './heads.js';
+import { Http2Stream } from './stream.js';
+import { StreamTunnel } from './stream-tunnel.js';
+
+/** Interim responses that are passed on for one request. */
+const mostInformational = 16;
+
+export class Http2ClientStream extends Http2Stream implements UpstreamStream {
+  declare protected readonly connection: Http2ClientConnection;
+  #events: UpstreamEvents | undefined;
+  readonly #method: string;
+  readonly #upgrade: string | undefined;
+  #hasResponse = false;
+  #informational = 0;
+  #tunnel: StreamTunnel | undefined;
+  /** Whether the server may be sure not to have worked on it. */
+  isUnprocessed = false;
+
+  constructor(id: number, connection: Http2ClientConnection, sendWindow: number, events: UpstreamEvents) {
+    super(id, connection, sendWindow);
+    this.#events = events;
+    this.#method = events.request.method;
+    this.#upgrade = events.request.upgrade;
+  }
+
+  get remoteAddress(): string {
+    return this.connection.remoteAddress;
+  }
+
+  get localAddress(): string {
+    return this.connection.localAddress;
+  }
+
+  // ---- to the server
+
+  override sendEnd(trailers: Headers | undefined): void {
+    // What asks for a tunnel goes on after its head: nothing of it ends before the server has answered.
+    if (this.#upgrade === undefined) super.sendEnd(trailers);
+  }
+
+  /** Gives up: no more events come. */
+  cancel(): void {
+    this.#events = undefined;
+    this.reset(errorCode.cancel);
+  }
+
+  // ---- from the server
+
+  override onBlock({ fields, listBytes, isTooLarge, endStream }: HeaderBlock): void {
+    if (this.remoteEnded) throw new StreamError(errorCode.streamClosed, 'HEADERS after the end of the stream');
+    if (isTooLarge) throw new StreamError(errorCode.enhanceYourCalm, 'the head of the response is too long');
+    if (this.#hasResponse) {
+      if (!endStream) throw new StreamError(errorCode.protocolError, 'trailers do not end the stream');
+      this.receiveEnd(readTrailers(fields));
+      return;
+    }
+    const head = readResponseHead(fields, listBytes, this.#method, endStream);
+    this.lastActivityMs = this.connection.nowMs;
+    if (head.status < 200) this.#onInformational(head, endStream);
+    else this.#onResponse(head, endStream);
+  }
+
+  #onInformational(head: ResponseHead, endStream: boolean): void {
+    if (endStream || ++this.#informational > mostInformational)
+      throw new StreamError(errorCode.protocolError, 'an interim response is the last, or one too many');
+    this.#events?.onInformational(head);
+  }
+
+  #onResponse(head: ResponseHead, endStream: boolean): void {
+    this.#hasResponse = true;
+    if (this.#upgrade !== undefined && head.status < 300 && !endStream) {
+      this.#switch(head, this.#upgrade);
+      return;
+    }
+    if (this.#method !== 'HEAD') this.expectBytes(head.contentLength);
+    const events = this.#events;
+    if (endStream) this.#events = undefined;
+    if (!endStream) events?.onResponseHead(head, false);
+    else {
+      this.#markEnd();
+      events?.onResponseHead(head, true);
+    }
+  }
+
+  /** The answer is complete: whatever of the request was not sent is not wanted any more. */
+  #markEnd(): void {
+    this.markRemoteEnd();
+    if (!this.localEnded) this.reset(errorCode.noError);
+  }
+
+  #switch(head: ResponseHead, upgrade: string): void {
+    const events = this.#events;
+    this.#events = undefined;
+    const tunnel = new StreamTunnel(
+      {
+        sendBody: (chunk) => this.sendBody(chunk),
+        sendEnd: () => super.sendEnd(undefined),
+        pauseBody: () => this.pauseBody(),
+        resumeBody: () => this.resumeBody(),
+        cancel: () => this.reset(errorCode.cancel),
+      },
+      this.connection.addresses,
+    );
+    this.#tunnel = tunnel;
+    events?.onUpgraded(
+      { ...head, status: 101, framing: 'none', upgrade },
+      { socket: tunnel as unknown as Socket, first: undefined, reset: () => tunnel.resetAndDestroy() },
+    );
+  }
+
+  protected override onBody(chunk: Buffer): void {
+    if (this.#tunnel !== undefined) this.#tunnel.receive(chunk);
+    else if (!this.#hasResponse) throw new StreamError(errorCode.protocolError, 'DATA before the head of the response');
+    else this.#events?.onResponseBody(chunk);
+  }
+
+  protected override onEnd(trailers: Headers | undefined): void {
+    if (this.#tunnel !== undefined) {
+      this.#tunnel.receiveEnd();
+      return;
+    }
+    if (!this.#hasResponse) throw new StreamError(errorCode.protocolError, 'the response has no head');
+    const events = this.#events;
+    this.#events = undefined;
+    if (!this.localEnded) this.reset(errorCode.noError);
+    events?.onResponseEnd(trailers);
+  }
+
+  protected override onGone(code: ErrorCode, reason: string): void {
+    const events = this.#events;
+    this.#events = undefined;
+    this.#tunnel?.gone(reason);
+    if (events === undefined) return;
+    const isRefused = this.isUnprocessed || code === errorCode.refusedStream;
+    if (isRefused && !this.#hasResponse && this.connection.sendsElsewhere(events)) return;
+    events.onUpstreamFailure(failureOf(code, reason, isRefused));
+  }
+
+  protected override onDrain(): void {
+    if (this.#tunnel !== undefined) this.#tunnel.room();
+    else this.#events?.onUpstreamDrain();
+  }
+
+  protected override onDone(): void {
+    this.#tunnel?.done();
+  }
+
+  override onIdle(): void {
+    // the caller's side has the same clock and ends both
+  }
+
+  override onCrash(error: unknown): void {
+    const events = this.#events;
+    this.#events = undefined;
+    this.reset(errorCode.internalError);
+    if (events === undefined) throw error;
+    events.onUpstreamFailure({ kind: 'internal', error });
+  }
+}
+
+function failureOf(code: ErrorCode, reason: string, isRefused: boolean): UpstreamFailure {
+  if (isRefused) return { kind: 'refused' };
+  switch (code) {
+    case errorCode.protocolError:
+    case errorCode.streamClosed:
+    case errorCode.flowControlError:
+    case errorCode.frameSizeError:
+    case errorCode.compressionError:
+    case errorCode.enhanceYourCalm:
+      return { kind: 'protocol', reason };
+    case errorCode.connectError:
+      return { kind: 'lost', reset: false };
+    default:
+      return { kind: 'lost', reset: true };
+  }
+}
+
+/** Whether a request may be sent once more without asking anybody: nothing of it is lost with the stream. */
+export function isWhole({ framing, upgrade }: RequestHead): boolean {
+  return framing === 'none' && upgrade === undefined;
+}

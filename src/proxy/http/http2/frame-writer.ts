@@ -1,0 +1,290 @@
+// Builds the frames of one HTTP/2 connection in buffers that are lent for a turn of the event loop, so that everything due for
+// the connection leaves in one call. Header blocks are compressed here, in the order in which they leave.
+import type { Duplex } from 'node:stream';
+import type { Headers } from '../message.js';
+import { flushSoon, type Flushable } from '../../net/flush-queue.js';
+import { borrowWriteBuffer, returnWriteBuffer, writeBufferBytes } from '../../net/write-buffers.js';
+import { flag, frameBytes, frameHeadBytes, frameType, type ErrorCode } from './frames.js';
+import { HpackEncoder } from './hpack/encoder.js';
+
+/** Bodies up to this size are copied behind their frame's head instead of being written on their own. */
+const smallChunk = 8192;
+/** Above this many bytes on their way out, whoever produces them is asked to wait, at the least. */
+const leastHighWater = 128 * 1024;
+/** Room for what stands in a block beside the headers of a message: pseudo-headers and lengths. */
+const extraFieldsBytes = 128;
+
+export class FrameWriter implements Flushable {
+  readonly encoder = new HpackEncoder();
+  readonly #socket: Duplex;
+  /** Twice what the socket itself asks to wait for, so that it tells by `drain` when there is room again. */
+  readonly #highWater: number;
+  /** Longest frame that the peer takes. */
+  #longestFrame = frameBytes;
+
+  #buffer: Buffer | undefined;
+  /** Where bytes begin that are not among the parts yet, and where the next ones go. */
+  #start = 0;
+  #at = 0;
+  #parts: Buffer[] = [];
+  #lent: Buffer[] = [];
+  #waitingBytes = 0;
+  #isScheduled = false;
+  #endsAfterFlush = false;
+
+  // The block that is being written.
+  #blockAt = 0;
+  #blockSum = 0;
+
+  /** Flags of the last frame that can still end its stream, and its stream; 0: none. */
+  #endableStream = 0;
+  #endableFlagsAt = 0;
+
+  constructor(socket: Duplex) {
+    this.#socket = socket;
+    this.#highWater = Math.max(leastHighWater, 2 * socket.writableHighWaterMark);
+  }
+
+  /** Follows the peer's SETTINGS_MAX_FRAME_SIZE. */
+  set longestFrame(bytes: number) {
+    this.#longestFrame = Math.min(bytes, frameBytes);
+  }
+
+  /** Whether more may be produced now; after false the socket's `drain` event says when. */
+  get hasRoom(): boolean {
+    return this.queuedBytes < this.#highWater;
+  }
+
+  /** Bytes that the peer has not taken. */
+  get queuedBytes(): number {
+    return this.#waitingBytes + this.#socket.writableLength;
+  }
+
+  // ---- header blocks: begin, fields, end
+
+  /** @param headers most of what will be in the block */
+  beginBlock(headers: Headers | undefined, extraBytes = 0): void {
+    this.#reserve(
+      frameHeadBytes + extraFieldsBytes + extraBytes + (headers === undefined ? 0 : HpackEncoder.bound(headers)),
+    );
+    this.#blockAt = this.#at;
+    this.#blockSum = 0;
+    this.#at = this.encoder.beginBlock(this.#buffer!, this.#at + frameHeadBytes);
+  }
+
+  field(name: string, value: string): void {
+    this.#blockSum += name.length + value.length;
+    this.#at = this.encoder.field(name, value, this.#buffer!, this.#at);
+  }
+
+  fields(headers: Headers): void {
+    for (let i = 0; i < headers.length; i += 2) this.field(headers[i]!, headers[i + 1]!);
+  }
+
+  /**
+   * @param mayEnd whether the end of the stream may be told by this frame if it follows at once
+   * @returns bytes of names and values, as they are counted in metrics whatever the compression
+   */
+  endBlock(streamId: number, endStream: boolean, mayEnd = true): number {
+    const start = this.#blockAt;
+    const length = this.#at - start - frameHeadBytes;
+    const flags = flag.endHeaders | (endStream ? flag.endStream : 0);
+    if (length <= this.#longestFrame) {
+      writeFrameHead(this.#buffer!, start, length, frameType.headers, flags, streamId);
+      this.#endableStream = endStream || !mayEnd ? 0 : streamId;
+      this.#endableFlagsAt = start + 4;
+      this.#written(length + frameHeadBytes);
+    } else this.#splitBlock(streamId, endStream);
+    return this.#blockSum;
+  }
+
+  /** A block that is longer than a frame may be. */
+  #splitBlock(streamId: number, endStream: boolean): void {
+    const block = Buffer.from(this.#buffer!.subarray(this.#blockAt + frameHeadBytes, this.#at));
+    this.#at = this.#blockAt;
+    this.#endableStream = 0;
+    for (let from = 0; from < block.length; from += this.#longestFrame) {
+      const length = Math.min(this.#longestFrame, block.length - from);
+      const isLast = from + length === block.length;
+      this.#frame(
+        from === 0 ? frameType.headers : frameType.continuation,
+        (isLast ? flag.endHeaders : 0) | (from === 0 && endStream ? flag.endStream : 0),
+        streamId,
+        length,
+      );
+      this.#at += block.copy(this.#buffer!, this.#at, from, from + length);
+    }
+  }
+
+  // ---- bodies
+
+  /** Writes one DATA frame; `from` to `to` fits the windows and the longest frame. */
+  data(streamId: number, chunk: Buffer, from: number, to: number): void {
+    const length = to - from;
+    const flagsAt = this.#frame(frameType.data, 0, streamId, length) + 4;
+    if (length <= smallChunk) this.#at += chunk.copy(this.#buffer!, this.#at, from, to);
+    else {
+      this.#parts.push(this.#buffer!.subarray(this.#start, this.#at), chunk.subarray(from, to));
+      this.#start = this.#at;
+    }
+    this.#endableStream = streamId;
+    this.#endableFlagsAt = flagsAt;
+  }
+
+  get longestData(): number {
+    return this.#longestFrame;
+  }
+
+  /** Ends our side of a stream: by its last frame where that has not left yet. */
+  endStream(streamId: number): void {
+    if (this.#endableStream === streamId) this.#buffer![this.#endableFlagsAt]! |= flag.endStream;
+    else this.#frame(frameType.data, flag.endStream, streamId, 0);
+    this.#endableStream = 0;
+  }
+
+  // ---- control
+
+  settings(values: readonly (readonly [number, number])[]): void {
+    this.#frame(frameType.settings, 0, 0, values.length * 6);
+    for (const [id, value] of values) {
+      this.#buffer!.writeUInt16BE(id, this.#at);
+      this.#buffer!.writeUInt32BE(value, this.#at + 2);
+      this.#at += 6;
+    }
+  }
+
+  settingsAck(): void {
+    this.#frame(frameType.settings, flag.ack, 0, 0);
+  }
+
+  /** @param opaque eight bytes */
+  ping(opaque: Buffer, isAck: boolean): void {
+    this.#frame(frameType.ping, isAck ? flag.ack : 0, 0, 8);
+    this.#at += opaque.copy(this.#buffer!, this.#at, 0, 8);
+  }
+
+  rst(streamId: number, code: ErrorCode): void {
+    this.#frame(frameType.rstStream, 0, streamId, 4);
+    this.#uint32(code);
+  }
+
+  windowUpdate(streamId: number, bytes: number): void {
+    this.#frame(frameType.windowUpdate, 0, streamId, 4);
+    this.#uint32(bytes);
+  }
+
+  goaway(lastStreamId: number, code: ErrorCode, text = ''): void {
+    this.#frame(frameType.goaway, 0, 0, 8 + text.length);
+    this.#uint32(lastStreamId);
+    this.#uint32(code);
+    this.#at += this.#buffer!.write(text, this.#at, 'latin1');
+  }
+
+  /** Bytes as they are: the preface. */
+  raw(bytes: Buffer): void {
+    this.#reserve(bytes.length);
+    this.#at += bytes.copy(this.#buffer!, this.#at);
+    this.#written(bytes.length);
+  }
+
+  /** Sends our FIN after everything written so far. */
+  end(): void {
+    this.#endsAfterFlush = true;
+    this.#schedule();
+  }
+
+  /** Hands everything to the socket now. */
+  flush(): void {
+    this.#isScheduled = false;
+    this.#endableStream = 0;
+    const socket = this.#socket;
+    const parts = this.#parts;
+    const lent = this.#lent;
+    if (this.#at > this.#start) parts.push(this.#buffer!.subarray(this.#start, this.#at));
+    this.#buffer = undefined;
+    this.#start = 0;
+    this.#at = 0;
+    this.#waitingBytes = 0;
+    if (lent.length > 0) this.#lent = [];
+    if (parts.length > 0) this.#parts = [];
+    if (socket.destroyed) {
+      returnAll(lent);
+      return;
+    }
+    const done =
+      lent.length === 0 ? undefined : lent.length === 1 ? () => returnWriteBuffer(lent[0]!) : () => returnAll(lent);
+    if (parts.length === 1) socket.write(parts[0], done);
+    else if (parts.length > 1) {
+      socket.cork();
+      for (let i = 0; i < parts.length - 1; i++) socket.write(parts[i]);
+      socket.write(parts.at(-1), done);
+      socket.uncork();
+    }
+    if (this.#endsAfterFlush) socket.end();
+  }
+
+  // ---- inside
+
+  #uint32(value: number): void {
+    this.#at = this.#buffer!.writeUInt32BE(value, this.#at);
+  }
+
+  /** Begins a frame; its payload follows at `#at`. @returns where its head is */
+  #frame(type: number, flags: number, streamId: number, length: number): number {
+    this.#reserve(frameHeadBytes + (type === frameType.data && length > smallChunk ? 0 : length));
+    const start = this.#at;
+    writeFrameHead(this.#buffer!, start, length, type, flags, streamId);
+    this.#at = start + frameHeadBytes;
+    this.#written(frameHeadBytes + length);
+    return start;
+  }
+
+  #written(bytes: number): void {
+    this.#waitingBytes += bytes;
+    this.#schedule();
+  }
+
+  /** Makes room for `bytes` in one piece. */
+  #reserve(bytes: number): void {
+    if (this.#buffer !== undefined && this.#buffer.length - this.#at >= bytes) return;
+    if (this.#buffer !== undefined && this.#at > this.#start)
+      this.#parts.push(this.#buffer.subarray(this.#start, this.#at));
+    this.#start = 0;
+    this.#at = 0;
+    this.#endableStream = 0; // what was written before is in another buffer
+    if (bytes > writeBufferBytes) this.#buffer = Buffer.allocUnsafe(bytes);
+    else {
+      this.#buffer = borrowWriteBuffer();
+      this.#lent.push(this.#buffer);
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    flushSoon(this);
+  }
+}
+
+function returnAll(lent: readonly Buffer[]): void {
+  for (const buffer of lent) returnWriteBuffer(buffer);
+}
+
+function writeFrameHead(
+  target: Buffer,
+  at: number,
+  length: number,
+  type: number,
+  flags: number,
+  streamId: number,
+): void {
+  target[at] = length >> 16;
+  target[at + 1] = length >> 8;
+  target[at + 2] = length;
+  target[at + 3] = type;
+  target[at + 4] = flags;
+  target[at + 5] = streamId >>> 24;
+  target[at + 6] = streamId >> 16;
+  target[at + 7] = streamId >> 8;
+  target[at + 8] = streamId;
+}

@@ -1,0 +1,175 @@
+// One HTTP/2 connection from a caller: every stream is a request that is answered on its own. Ends in two steps, so that no
+// request is lost that was on its way (RFC 9113 section 6.8).
+import type { Socket } from 'node:net';
+import type { Handled } from '../../listener/filter-chain.js';
+import type { Headers, ResponseHead } from '../message.js';
+import type { RequestHandler } from '../request-handler.js';
+import { Http2Connection, type HeaderBlock } from './connection.js';
+import { FrameBudget } from './frame-budget.js';
+import { ConnectionError, errorCode, largestStreamId, setting, StreamError, type ErrorCode } from './frames.js';
+import { readRequestHead, writeResponseHead } from './heads.js';
+import type { Http2Limits } from './limits.js';
+import { Http2ServerStream } from './server-stream.js';
+import type { TunnelAddresses } from './stream-tunnel.js';
+
+/** Streams that a caller may have gone wrong or reset: 200 within half a minute. */
+const mostFaults = { atOnce: 100, perSecond: 100 / 30 };
+/** The same for a proxy of the mesh, which carries the requests of many callers that may all give up at once. */
+const mostFaultsOfMesh = { atOnce: 1000, perSecond: 100 };
+/** Above this many bytes that the caller does not take no further requests of it are read. */
+const mostQueuedBytes = 1024 * 1024;
+const pingContent = Buffer.from('lateen\0\0', 'latin1');
+
+export interface ServerOptions {
+  readonly limits: Http2Limits;
+  /** Whether the peer is a Lateen proxy, which carries requests of every version. */
+  readonly carries: boolean;
+  /** Called once when the connection has ended. */
+  readonly onClose: () => void;
+}
+
+export class Http2ServerConnection extends Http2Connection<Http2ServerStream> implements Handled {
+  readonly handler: RequestHandler;
+  readonly addresses: TunnelAddresses;
+  readonly #options: ServerOptions;
+  #lastStream = 0;
+  #drainState: 'open' | 'announced' | 'final' = 'open';
+  #withinSinceMs = 0;
+  #idleSinceMs = performance.now();
+
+  constructor(socket: Socket, handler: RequestHandler, options: ServerOptions) {
+    const { atOnce, perSecond } = options.carries ? mostFaultsOfMesh : mostFaults;
+    super(socket, {
+      ...options.limits,
+      listBytes: handler.limits.bytes,
+      fields: handler.limits.fields,
+      streamIdleTimeoutMs: handler.limits.streamIdleTimeoutMs,
+      faults: new FrameBudget(atOnce, perSecond),
+      expectsPreface: true,
+    });
+    this.handler = handler;
+    this.addresses = socket;
+    this.#options = options;
+  }
+
+  /** Begins with bytes that were read while the connection was looked at. */
+  start(first: Buffer | undefined): void {
+    this.sendSettings([
+      [setting.maxConcurrentStreams, this.limits.maxConcurrentStreams],
+      [setting.enableConnectProtocol, 1],
+    ]);
+    if (first !== undefined) this.feed(first);
+    this.socket.resume(); // whoever accepted it had paused it
+    if (this.socket.readableEnded) this.destroy(); // told before anybody listened
+  }
+
+  /** @returns bytes of the head */
+  writeHead(streamId: number, head: ResponseHead, endStream: boolean): number {
+    return writeResponseHead(this.writer, streamId, head, endStream);
+  }
+
+  get isIdle(): boolean {
+    return this.streams.size === 0;
+  }
+
+  /** Takes no new requests, and ends when those under way are answered. */
+  drain(): void {
+    if (this.#drainState !== 'open' || this.isOver) return;
+    this.#drainState = 'announced';
+    this.writer.goaway(largestStreamId, errorCode.noError);
+    this.writer.ping(pingContent, false); // its answer comes behind every request that was sent before the announcement arrived
+  }
+
+  #endDrain(): void {
+    if (this.#drainState !== 'announced' || this.isOver) return;
+    this.#drainState = 'final';
+    this.writer.goaway(this.#lastStream, errorCode.noError);
+    if (this.isIdle) this.close();
+  }
+
+  // ---- from the connection
+
+  protected override get lastPeerStream(): number {
+    return this.#lastStream;
+  }
+
+  protected override isIdleStream(id: number): boolean {
+    return id % 2 === 0 || id > this.#lastStream;
+  }
+
+  protected override onNewBlock(id: number, { fields, listBytes, isTooLarge, endStream }: HeaderBlock): void {
+    if (id % 2 === 0) throw new ConnectionError(errorCode.protocolError, 'callers open streams of odd numbers');
+    if (id <= this.#lastStream) {
+      this.refuseOldStream(id);
+      return;
+    }
+    if (this.#drainState === 'final' || this.streams.size >= this.limits.maxConcurrentStreams) {
+      this.#lastStream = this.#drainState === 'final' ? this.#lastStream : id;
+      this.countFault();
+      this.writeReset(id, errorCode.refusedStream);
+      return;
+    }
+    this.#lastStream = id;
+    this.countMessage();
+    const stream = new Http2ServerStream(id, this, this.streamSendWindow);
+    this.streams.set(id, stream);
+    if (isTooLarge) {
+      this.countFault();
+      this.handler.onMalformed(431, 'the header list is too long');
+      stream.refuse(431);
+      return;
+    }
+    stream.begin(this.#readHead(fields, listBytes, endStream), endStream);
+    if (this.queuedBytes > mostQueuedBytes) this.socket.pause();
+  }
+
+  #readHead(fields: Headers, listBytes: number, endStream: boolean) {
+    try {
+      return readRequestHead(fields, listBytes, this.#options.carries, endStream);
+    } catch (error) {
+      if (error instanceof StreamError) this.handler.onMalformed(400, error.message);
+      throw error;
+    }
+  }
+
+  protected override onRoom(): void {
+    if (!this.isOver) this.socket.resume();
+  }
+
+  protected override onPeerReset(code: ErrorCode): void {
+    // Whoever has its answer and wants no more of the request is no burden.
+    if (code !== errorCode.noError) this.countFault();
+  }
+
+  protected override onSetting(): void {
+    // how many streams we may open is nothing that a server does
+  }
+
+  protected override onGoaway(): void {
+    // the caller opens no more streams
+  }
+
+  protected override onPingAck(): void {
+    this.#endDrain();
+  }
+
+  protected override onStreamGone(): void {
+    if (this.streams.size > 0) return;
+    this.#idleSinceMs = this.nowMs;
+    if (this.#drainState === 'final') this.close();
+  }
+
+  protected override onClosed(): void {
+    this.#options.onClose();
+  }
+
+  protected override onSecond(nowMs: number): void {
+    this.#endDrain(); // a caller that does not answer pings has had its second
+    const { headTimeoutMs, idleTimeoutMs } = this.handler.limits;
+    const isLate = this.isWithinFrame || !this.hasSettings;
+    this.#withinSinceMs = !isLate ? 0 : this.#withinSinceMs === 0 ? nowMs : this.#withinSinceMs;
+    if (this.#withinSinceMs !== 0 && nowMs - this.#withinSinceMs > headTimeoutMs)
+      this.end(errorCode.enhanceYourCalm, 'a frame took too long');
+    else if (this.isIdle && nowMs - this.#idleSinceMs > idleTimeoutMs) this.drain();
+  }
+}
