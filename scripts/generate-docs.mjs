@@ -116,6 +116,8 @@ ${fieldTable(meshConfigSchema)}
   and was not seen by it (RFC 9110 section 9.2.2).
 - \`connectionPool.http.maxConcurrentStreams\` is 100 by default, in Istio 2^31-1, and so is what callers may have under way on one
   connection; of bodies 256 KiB are sent ahead on one stream, 1 MiB on a connection.
+- On a port without a declaration a silent client's server may speak after 100 ms; in Istio it waits until the client has spoken
+  (\`protocolDetectionTimeout\` 0s), or the client counts as one of bytes for ever after that time.
 - Ports 25, 53, 3306 and 27017 without a declaration carry TCP in ServiceEntries and mesh.yaml too, not only in Services. Of upgrades only that to WebSocket is passed on, as in Istio.
 - A gRPC call that takes too long is answered DEADLINE_EXCEEDED, whether its caller's \`grpc-timeout\` or the route's \`timeout\` ran out;
   Envoy answers UNAVAILABLE for the latter, which invites callers to repeat what may be done already. Errors of the proxy's own are

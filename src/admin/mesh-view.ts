@@ -2,6 +2,7 @@
 import type { Diagnostic } from '../api/diagnostic.js';
 import type { MeshObject } from '../api/object.js';
 import type { Collector } from '../telemetry/collector.js';
+import type { ProxyConfigView } from './proxy-config-view.js';
 
 /** An object as `get` prints it: in force, or refused with an older version in force, or refused. */
 export interface ObjectView {
@@ -28,12 +29,14 @@ export interface WorkloadView {
 export interface ProxyView {
   /** Uid of the workload. */
   readonly workload: string;
-  /** Whether it has acknowledged all that it should have. */
+  /** How many processes serve the workload and are connected (`--workers`). */
+  readonly processes: number;
+  /** Whether all of them have acknowledged all that they should have. */
   readonly synced: boolean;
   /** Whether all of that serves: acknowledged resources may still wait for others. */
   readonly inForce: boolean;
   readonly errors: readonly { readonly type: string; readonly message: string }[];
-  /** What it said last, by type. */
+  /** What it said last, by type; of several processes one that is late, if any. */
   readonly applied: readonly {
     readonly type: string;
     readonly version: string;
@@ -53,6 +56,8 @@ export interface MeshView {
   plaintextWorkloads(): readonly string[];
   /** Every connected proxy. */
   proxies(): readonly ProxyView[];
+  /** What the proxy of a workload should have; undefined where there is no such workload. */
+  proxyConfig(namespace: string, workload: string): ProxyConfigView | undefined;
   readonly collector: Collector;
   /** Gets fresh numbers from the proxies, bounded in time. */
   refresh(): Promise<void>;

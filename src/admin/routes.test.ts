@@ -46,8 +46,9 @@ const diagnostics: Diagnostic[] = [
   { severity: 'error', code: 'IST0106', object: 'VirtualService/shop/bad', ...origin, path: '', message: 'm' },
 ];
 const proxies: ReturnType<MeshView['proxies']> = [
-  { workload: 'web-0', synced: false, inForce: false, errors: [], applied: [] },
+  { workload: 'web-0', processes: 1, synced: false, inForce: false, errors: [], applied: [] },
 ];
+const proxyConfig = { listeners: [], routes: [], clusters: [], endpoints: [], routeConfigurations: [] };
 let refreshed = 0;
 const view: MeshView = {
   version: '0',
@@ -68,6 +69,8 @@ const view: MeshView = {
   diagnostics: () => diagnostics,
   plaintextWorkloads: () => [],
   proxies: () => proxies,
+  proxyConfig: (namespace, workload) =>
+    namespace === 'shop' && workload === 'web-0' ? { ...proxyConfig, workload, namespace } : undefined,
   collector: new Collector(() => 0),
   refresh: () => {
     refreshed++;
@@ -93,6 +96,18 @@ describe('the admin API', () => {
   it('lists diagnostics and proxies as they are', async () => {
     assert.deepEqual(await jsonOf('/api/diagnostics'), diagnostics);
     assert.deepEqual(await jsonOf('/api/proxies'), proxies);
+  });
+
+  it('has what the proxy of a workload should have, with what its ports have taught just now', async () => {
+    const before = refreshed;
+    assert.deepEqual(await jsonOf('/api/proxy-config/shop/web-0'), {
+      ...proxyConfig,
+      workload: 'web-0',
+      namespace: 'shop',
+    });
+    assert.equal(refreshed, before + 1);
+    for (const path of ['/api/proxy-config/shop/db-0', '/api/proxy-config/web-0', '/api/proxy-config/shop/web-0/x'])
+      assert.equal((await answer(path)).status, 404);
   });
 
   it('lists objects of a kind as Kubernetes does, with what was accepted and where they stand', async () => {

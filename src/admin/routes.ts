@@ -35,9 +35,15 @@ export function createRoutes(view: MeshView): Handler {
       return json(overview(view));
     },
   };
-  return (url) => {
+  return async (url) => {
     const handler = exact[url.pathname];
     if (handler !== undefined) return handler(url);
+    const [, namespace, workload] = /^\/api\/proxy-config\/([-a-z0-9.]+)\/([-a-z0-9.]+)$/.exec(url.pathname) ?? [];
+    if (workload !== undefined) {
+      await view.refresh(); // what ports have taught is no older than the question
+      const config = view.proxyConfig(namespace!, workload);
+      if (config !== undefined) return json(config);
+    }
     const match = /^\/api\/objects\/([a-z]+)$/.exec(url.pathname);
     const kind = match === null ? undefined : findKind(match[1]!);
     if (kind !== undefined) return json(objectList(view.objects().filter(({ object }) => object.kind === kind.kind)));

@@ -29,6 +29,8 @@ describe('an AuthorizationPolicy', () => {
                 notNamespaces: ['*-b'],
                 ipBlocks: ['10.0.0.1', '10.0.0.0/8', '::1', 'fe80::/10'],
                 notIpBlocks: ['0.0.0.0/0'],
+                remoteIpBlocks: ['10.0.0.0/8'],
+                notRemoteIpBlocks: ['10.1.0.0/16'],
               },
             },
             { source: { serviceAccounts: ['a', 'ns/a.b'], notServiceAccounts: ['c'] } },
@@ -51,6 +53,7 @@ describe('an AuthorizationPolicy', () => {
             { key: 'request.headers[X-A]', values: ['any * thing', '*/*'] },
             { key: 'request.headers[:authority]', notValues: ['a'] },
             { key: 'source.ip', values: ['10.0.0.0/8'] },
+            { key: 'remote.ip', notValues: ['::1'] },
             { key: 'source.namespace', values: ['a*'] },
             { key: 'source.principal', values: ['*'] },
             { key: 'source.serviceAccount', values: ['a/b'] },
@@ -85,23 +88,12 @@ describe('a refused AuthorizationPolicy', () => {
   it('has fields that come later', () => {
     for (const field of ['targetRef: {}', 'targetRefs: []', 'provider: {name: a}'])
       assert.match(refusals(field)[0]!, /^LAT0002 1 \w+: is not supported yet/);
-    for (const field of [
-      'requestPrincipals',
-      'notRequestPrincipals',
-      'remoteIpBlocks',
-      'notRemoteIpBlocks',
-      'trustDomains',
-    ])
+    for (const field of ['requestPrincipals', 'notRequestPrincipals', 'trustDomains'])
       assert.match(source(`${field}: [a]`)[0]!, new RegExp(`^LAT0002 1 .*${field}: is not supported yet; `));
   });
 
   it('has conditions that come later', () => {
-    for (const key of [
-      'request.auth.principal',
-      'request.auth.claims[iss]',
-      'remote.ip',
-      'experimental.envoy.filters.a[b]',
-    ])
+    for (const key of ['request.auth.principal', 'request.auth.claims[iss]', 'experimental.envoy.filters.a[b]'])
       assert.match(
         condition(`key: '${key}', values: [a]`)[0]!,
         /^LAT0002 1 rules\[0\]\.when\[0\]\.key: .* is not supported yet; /,

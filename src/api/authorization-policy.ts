@@ -4,8 +4,6 @@ import { isIP } from 'node:net';
 import { describe, headerOperationName, labels, nonEmptyText, record, refused, unsupported, z } from './schema.js';
 
 const jwt = 'it needs RequestAuthentication, which comes later';
-const forwarded =
-  'addresses that a header tells need trusted proxies, which come later; ipBlocks has the address of the peer';
 
 /** `x`, `x*`, `*x` or `*`: what Istio takes a `*` elsewhere for is that very character, which nobody means. */
 const pattern = nonEmptyText.refine((value) => !value.slice(1, -1).includes('*') && !/^\*.*\*$/.test(value), {
@@ -61,10 +59,13 @@ const source = record({
   notServiceAccounts: describe(serviceAccounts.optional(), 'Service accounts that the caller must not have.'),
   ipBlocks: describe(z.array(address).optional(), 'Addresses or ranges of the peer of the connection.'),
   notIpBlocks: describe(z.array(address).optional(), 'Addresses or ranges that the peer must not have.'),
+  remoteIpBlocks: describe(
+    z.array(address).optional(),
+    'Addresses or ranges of the first caller. No proxy in front is trusted to tell it (numTrustedProxies is 0), so that is the peer of the connection, whatever X-Forwarded-For says.',
+  ),
+  notRemoteIpBlocks: describe(z.array(address).optional(), 'Addresses or ranges that the first caller must not have.'),
   requestPrincipals: refused('Identities of tokens.', jwt),
   notRequestPrincipals: refused('Identities that no token may have.', jwt),
-  remoteIpBlocks: refused('Addresses of the first caller.', forwarded),
-  notRemoteIpBlocks: refused('Addresses that the first caller must not have.', forwarded),
   trustDomains: refused('Trust domains of the caller.', 'only one trust domain is taken; use principals'),
   notTrustDomains: refused('Trust domains that the caller must not be of.', 'only one trust domain is taken'),
 }).superRefine((value, context) => {
@@ -106,6 +107,7 @@ function hasNothing(value: Readonly<Record<string, unknown>>): boolean {
 /** Checks of values, by key of a condition. */
 const conditionValues: Readonly<Record<string, z.ZodType>> = {
   'source.ip': address,
+  'remote.ip': address,
   'source.namespace': namespacePattern,
   'source.principal': pattern,
   'source.serviceAccount': serviceAccount,
@@ -116,7 +118,6 @@ const conditionValues: Readonly<Record<string, z.ZodType>> = {
 
 const laterKeys: readonly (readonly [start: string, instead: string])[] = [
   ['request.auth.', jwt],
-  ['remote.ip', forwarded],
   ['experimental.', 'it needs filters that write metadata'],
   ['request.experimental.', 'use request.headers[...]'],
   ['source.trustDomain', 'only one trust domain is taken; use source.principal'],
@@ -125,7 +126,7 @@ const laterKeys: readonly (readonly [start: string, instead: string])[] = [
 const condition = record({
   key: describe(
     nonEmptyText,
-    'What is compared: `request.headers[<name>]`, source.ip, source.namespace, source.principal, source.serviceAccount, destination.ip, destination.port or connection.sni.',
+    'What is compared: `request.headers[<name>]`, source.ip, remote.ip, source.namespace, source.principal, source.serviceAccount, destination.ip, destination.port or connection.sni.',
   ),
   values: describe(
     z.array(nonEmptyText).optional(),

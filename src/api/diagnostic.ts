@@ -37,6 +37,7 @@ export const diagnosticCodes = {
   LAT0008: 'a data plane could not apply its configuration',
   LAT0009: 'an application does not run as it should',
   LAT0010: 'an object contradicts mesh.yaml, which counts',
+  LAT0011: 'a port without a declared protocol would be better off with one',
   LAT0020: 'a policy may be avoided, or reaches further than it seems',
 } as const;
 

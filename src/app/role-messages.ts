@@ -80,4 +80,8 @@ export type FromDataPlane =
   | { readonly kind: 'state'; readonly key: string; readonly ready: boolean; readonly problem: string | undefined }
   /** The proxy of a workload has ended what it carried. */
   | { readonly kind: 'ended'; readonly key: string }
-  | { readonly kind: 'drained' };
+  | { readonly kind: 'drained' }
+  /** The workers of this data plane, where there are several. */
+  | { readonly kind: 'workers'; readonly pids: readonly number[] }
+  /** Something that people should know. */
+  | { readonly kind: 'problem'; readonly message: string };

@@ -2,6 +2,7 @@
 import { Command, type Option } from 'commander';
 import { kinds } from '../api/kinds.js';
 import { UserError } from '../util/errors.js';
+import { proxyConfigKinds } from './proxy-config.js';
 
 export function completionCommand(program: Command): Command {
   return new Command('completion')
@@ -45,6 +46,7 @@ function describeCommands(program: Command): DescribedCommand[] {
 
 const argumentWords: Readonly<Record<string, readonly string[]>> = {
   get: ['workloads', 'diagnostics', ...kinds.map((kind) => kind.names[0]!)],
+  'proxy-config': [...proxyConfigKinds, 'all'],
   completion: ['bash', 'zsh', 'fish'],
 };
 

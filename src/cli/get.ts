@@ -1,14 +1,12 @@
 // `lateen get KIND [NAME]`: prints what a running mesh has.
 import { Command, Option } from 'commander';
-import { stringify } from 'yaml';
 import type { Diagnostic } from '../api/diagnostic.js';
 import { findKind, kinds } from '../api/kinds.js';
 import { closestWord } from '../util/closest.js';
 import { UserError } from '../util/errors.js';
 import { fetchFromMesh, meshLocationOptions, type MeshLocation } from './mesh-client.js';
+import { print, type Format } from './print.js';
 import { formatTable } from './table.js';
-
-type Format = 'table' | 'json' | 'yaml';
 
 interface GetOptions extends MeshLocation {
   readonly output: Format;
@@ -148,10 +146,4 @@ function found(count: number, name: string | undefined, what: string): number {
   if (count > 0 || name === undefined) return 0;
   process.stderr.write(`lateen: there is no ${what} named ${name}\n`);
   return 1;
-}
-
-function print(format: Format, value: unknown, table: () => string): void {
-  if (format === 'json') process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
-  else if (format === 'yaml') process.stdout.write(stringify(value));
-  else process.stdout.write(table());
 }

@@ -6,5 +6,8 @@ export function roleCommands(): Command[] {
   return [
     new Command('control').description('control plane; started by `lateen up`').action(() => serveRole('control')),
     new Command('proxy').description('data plane; started by `lateen up`').action(() => serveRole('proxy')),
+    new Command('worker')
+      .description('one process of a data plane; started by `lateen proxy`')
+      .action(() => serveRole('worker')),
   ];
 }

@@ -33,8 +33,8 @@ type ChainInit = Exclude<NonNullable<ListenerInit['filterChains']>[number], { $t
 
 /** How long the first bytes may take where only a client that speaks first is expected: Envoy's default. */
 const inspectionTimeout = durationOf(15_000);
-/** How long a silent connection is waited for where the server may have to speak first; then it counts as bytes. */
-const serverFirstTimeout = durationOf(1000);
+/** How long a silent connection is waited for where the server may have to speak first; for Envoy it is bytes then. */
+const serverFirstTimeout = durationOf(100);
 /** What the HTTP inspector reports of a connection that begins with a method of HTTP/1, or as HTTP/2 does. */
 const plainHttp = ['http/1.0', 'http/1.1', 'h2c'];
 

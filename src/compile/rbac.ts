@@ -160,7 +160,8 @@ function sourceFields(source: AuthorizationSource, scope: RuleScope): Field<Prin
     principalField(source.serviceAccounts, source.notServiceAccounts, (value) =>
       serviceAccountMatcher(value, scope.namespace),
     ),
-    addressField(source.ipBlocks, source.notIpBlocks),
+    addressField(source.ipBlocks, source.notIpBlocks, 'directRemoteIp'),
+    addressField(source.remoteIpBlocks, source.notRemoteIpBlocks, 'remoteIp'),
   ];
 }
 
@@ -176,14 +177,16 @@ function principalField(
   };
 }
 
+/** @param which the peer of the connection, or whom Envoy takes for the first caller */
 function addressField(
   values: Field<PrincipalInit>['values'],
   notValues: Field<PrincipalInit>['values'],
+  which: 'directRemoteIp' | 'remoteIp',
 ): Field<PrincipalInit> {
   return {
     values,
     notValues,
-    compile: (value) => [{ identifier: { case: 'directRemoteIp', value: rangeOf(value) } }],
+    compile: (value) => [{ identifier: { case: which, value: rangeOf(value) } }],
   };
 }
 
@@ -195,7 +198,9 @@ function conditionField(
   const permission = (compile: Field<PermissionInit>['compile']) => ({ permission: { values, notValues, compile } });
   switch (key) {
     case 'source.ip':
-      return { principal: addressField(values, notValues) };
+      return { principal: addressField(values, notValues, 'directRemoteIp') };
+    case 'remote.ip':
+      return { principal: addressField(values, notValues, 'remoteIp') };
     case 'source.namespace':
       return { principal: principalField(values, notValues, namespaceMatcher) };
     case 'source.principal':

@@ -46,6 +46,16 @@ describe('after a crash', () => {
     assert.equal(cleanUpAfterCrash(state), 0);
   });
 
+  it('a process of the run that leads no group is ended too', async () => {
+    const child = spawn('sleep', ['600'], { stdio: 'ignore' });
+    children.push(child);
+    await once(child, 'spawn');
+    const ended = once(child, 'exit');
+    runFile({ [child.pid!]: findStartTime(child.pid!) });
+    assert.equal(cleanUpAfterCrash(state), 1);
+    await ended;
+  });
+
   it('processes that only have the number of one are left alone', async () => {
     const pid = await start();
     runFile({ [pid]: 'long ago', [process.pid]: findStartTime(process.pid) });

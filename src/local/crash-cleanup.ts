@@ -14,7 +14,10 @@ export function cleanUpAfterCrash(state: StateFolder): number {
   const groups = Object.entries(run.startTimes)
     .map(([pid, startTime]) => ({ pid: Number(pid), startTime }))
     .filter((process_) => process_.pid !== process.pid && isRunning(process_));
-  for (const { pid } of groups) signalGroup(pid, 'SIGKILL');
+  for (const { pid } of groups) {
+    signalGroup(pid, 'SIGKILL');
+    endOne(pid); // a worker leads no group
+  }
   const strays = run.workloads.flatMap(({ namespace, name }) =>
     findByEnvironment(workloadVariable, `${namespace}/${name}@${run.runId}`),
   );

@@ -1,8 +1,10 @@
-// One of the mesh's own processes (control plane, data plane): started again when it ends, with a pause that grows, and told
+// One of the mesh's own processes (control plane, data plane, worker): started again when it ends, with a pause that grows, and told
 // everything anew each time. It ends by itself when this process does, because its channel closes.
 import { fork, type ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
 import { Backoff } from '../util/backoff.js';
 import { LineSplitter } from '../util/line-splitter.js';
+import { signalGroup } from './process-table.js';
 
 export interface RoleOptions<Incoming> {
   /** Entry point of the program. */
@@ -10,10 +12,14 @@ export interface RoleOptions<Incoming> {
   readonly args: readonly string[];
   /** Options of Node itself; none: its defaults. */
   readonly nodeOptions?: readonly string[];
+  /** Whether it belongs to the process group of this process; default false: it leads one, which ends with it. */
+  readonly inGroup?: boolean;
   /** Called at every start; what the process needs to know is sent here. */
   readonly onStart: () => void;
   readonly onMessage: (message: Incoming) => void;
   readonly onLine: (line: string) => void;
+  /** It has ended, and everything that it said has been heard. */
+  readonly onGone?: () => void;
   /** It ended without being asked to. */
   readonly onUnexpectedExit: (reason: string, restartInMs: number) => void;
 }
@@ -40,7 +46,7 @@ export class RoleProcess<Outgoing extends object, Incoming> {
     const startedMs = performance.now();
     const child = fork(this.#options.program, [...this.#options.args], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      detached: true,
+      detached: this.#options.inGroup !== true,
       execArgv: [...(this.#options.nodeOptions ?? [])],
     });
     this.#child = child;
@@ -51,9 +57,13 @@ export class RoleProcess<Outgoing extends object, Incoming> {
       stream.on('end', () => lines.end());
     }
     child.on('message', (message) => this.#options.onMessage(message as Incoming));
+    // Not 'disconnect': Node keeps that back for ever where a socket was on its way to the process.
+    child.once('close', () => this.#options.onGone?.());
     child.once('error', () => undefined); // 'exit' follows
     child.once('exit', (code, signal) => {
       this.#child = undefined;
+      // What it started ends with it, even what no longer hears that it should.
+      if (this.#options.inGroup !== true && child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
       if (this.#stopping) return;
       if (performance.now() - startedMs > healthyAfterMs) this.#backoff.reset();
       const restartInMs = this.#backoff.next();
@@ -66,9 +76,12 @@ export class RoleProcess<Outgoing extends object, Incoming> {
     this.#options.onStart();
   }
 
-  /** Tells the process something; what cannot be told now is told at its next start. */
-  send(message: Outgoing): void {
-    if (this.#child?.connected === true) this.#child.send(message, () => undefined);
+  /**
+   * Tells the process something; what cannot be told now is told at its next start.
+   * @param socket goes with it, and stays open here too
+   */
+  send(message: Outgoing, socket?: Socket): void {
+    if (this.#child?.connected === true) this.#child.send(message, socket, { keepOpen: true }, () => undefined);
   }
 
   /** Asks it to end, and insists after `longestMs`. */

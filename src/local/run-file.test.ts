@@ -14,7 +14,7 @@ async function entryOf(index: number, pid?: number) {
   let port = 20_000;
   const planned = plan.instances[index]!;
   const workload = await assignPorts(planned.key, planned, plan.services, () => Promise.resolve(port++));
-  return createRunEntry({ planned, workload, pid, proxyPid: undefined });
+  return createRunEntry({ planned, workload, pid, proxyPid: undefined, workerPids: [] });
 }
 
 describe('an entry', () => {
@@ -27,6 +27,7 @@ describe('an entry', () => {
       spiffeId: 'spiffe://cluster.local/ns/shop/sa/api',
       pid: 42,
       proxyPid: null,
+      workerPids: [],
       app: { address: '127.0.0.1', port: 20_001 },
       inbound: { address: '127.0.0.1', port: 20_000 },
       outboundHttp: { address: '127.0.0.1', port: 20_004 },

@@ -15,6 +15,8 @@ export interface RunEntry {
   readonly pid: number | null;
   /** Process of its proxy. */
   readonly proxyPid: number | null;
+  /** Processes that do the proxy's work with `--workers`; else there are none beside `proxyPid`. */
+  readonly workerPids: readonly number[];
   /** Null for a workload that only calls others. */
   readonly app: Address | null;
   readonly inbound: Address | null;
@@ -43,9 +45,10 @@ export interface RunningInstance {
   readonly workload: Workload;
   readonly pid: number | undefined;
   readonly proxyPid: number | undefined;
+  readonly workerPids: readonly number[];
 }
 
-export function createRunEntry({ planned, workload, pid, proxyPid }: RunningInstance): RunEntry {
+export function createRunEntry({ planned, workload, pid, proxyPid, workerPids }: RunningInstance): RunEntry {
   const [first] = workload.ports;
   return {
     name: workload.name,
@@ -55,6 +58,7 @@ export function createRunEntry({ planned, workload, pid, proxyPid }: RunningInst
     spiffeId: workload.spiffeId,
     pid: pid ?? null,
     proxyPid: proxyPid ?? null,
+    workerPids,
     app: first?.app ?? null,
     inbound: first?.inbound ?? null,
     outboundHttp: workload.outboundHttp,

@@ -1,10 +1,11 @@
 // The proxies of one process: one for a sidecar, any number for a machine. They share the connection to the control plane
 // and the log files, and nothing else.
+import { createHmac } from 'node:crypto';
 import { Client, credentials as channelCredentials, Metadata } from '@grpc/grpc-js';
 import { FileSink } from '../telemetry/access-log/file-sink.js';
 import type { NodeMetadata } from '../telemetry/peer-metadata.js';
 import type { Logger } from '../util/logger.js';
-import { WorkloadProxy } from './workload-proxy.js';
+import { WorkloadProxy, type WorkerPlace } from './workload-proxy.js';
 
 /** What a process must know of a workload to be its proxy. */
 export interface ProxiedWorkload {
@@ -32,6 +33,8 @@ export interface DataPlaneOptions {
   readonly onState: (state: ProxyState) => void;
   /** The proxy of a workload that was taken away has ended what it carried. */
   readonly onEnded: (key: string) => void;
+  /** Undefined for a process that serves alone. */
+  readonly worker?: WorkerPlace | undefined;
 }
 
 /** Resources of one response are few, but a large mesh's may be long. */
@@ -104,7 +107,7 @@ export class DataPlane {
   }
 
   #start(workload: ProxiedWorkload): void {
-    const { log, version, onState } = this.#options;
+    const { log, version, onState, worker } = this.#options;
     const proxy = new WorkloadProxy({
       nodeId: workload.nodeId,
       metadata: workload.metadata,
@@ -118,6 +121,7 @@ export class DataPlane {
       log,
       openAccessLog: (path, onDrop) => this.#openAccessLog(path, workload.metadata.NAME, onDrop),
       onState: ({ ready, problem }) => onState({ key: workload.key, ready, problem }),
+      worker: worker && { ...worker, ticketSecret: secretFor(worker.ticketSecret, workload.key) },
     });
     this.#proxies.set(workload.key, { proxy, token: workload.token });
     proxy.start();
@@ -139,4 +143,9 @@ export class DataPlane {
     const target = sink;
     return file === '/dev/stdout' ? (line) => target.write(`[${name}] ${line}`) : (line) => target.write(line);
   }
+}
+
+/** Sessions of one workload are nothing to another. */
+function secretFor(secret: Uint8Array, key: string): Uint8Array {
+  return createHmac('sha256', secret).update(key).digest();
 }

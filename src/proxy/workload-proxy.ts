@@ -28,14 +28,26 @@ import type {
 import type { ResourceType } from '../xds/resources.js';
 import { requestCertificate } from './certificate-client.js';
 import { Cluster } from './cluster/cluster.js';
-import { readCluster, readEndpoints } from './config/cluster-config.js';
+import { readCluster, readEndpoints, type EndpointConfig } from './config/cluster-config.js';
 import { readListener, type ListenerFactory } from './config/listener-config.js';
 import type { SpanCollector } from './config/tracing-config.js';
 import { RouteTable } from './http/route-table.js';
 import { Listener, type ListenerConfig } from './listener/listener.js';
+import type { ConnectionServer } from './net/connection-server.js';
+import { memoryPressure, type Relief } from './net/memory-pressure.js';
 import { TlsAcceptor, type RefusalKind } from './tls/acceptor.js';
 import { Connector } from './tls/connector.js';
 import { SecretStore } from './tls/secret-store.js';
+
+/** What makes a process one of several that serve the same workloads. */
+export interface WorkerPlace {
+  /** 0 to N-1: the control plane tells processes apart by it. */
+  readonly index: number;
+  /** Servers for ports that another process opens. */
+  readonly createServer: () => ConnectionServer;
+  /** The same in all of them: they resume each other's TLS sessions. */
+  readonly ticketSecret: Uint8Array;
+}
 
 export interface WorkloadProxyOptions {
   /** Node ID: `sidecar~address~name.namespace~namespace.svc.cluster.local`. */
@@ -51,6 +63,8 @@ export interface WorkloadProxyOptions {
   /** Called when it begins to serve, and when something keeps it from serving (`problem`). */
   readonly onState: (state: { readonly ready: boolean; readonly problem: string | undefined }) => void;
   readonly random?: () => number;
+  /** Undefined for a process that serves alone. */
+  readonly worker?: WorkerPlace | undefined;
 }
 
 /** How long new routes wait for the endpoints of clusters that they name. */
@@ -68,6 +82,8 @@ export class WorkloadProxy implements ResourceHandler {
   readonly #factory: ListenerFactory;
 
   readonly #clusters = new Map<string, Cluster>();
+  /** Endpoints that have come and have not been given to their clusters yet, by name. */
+  readonly #newEndpoints = new Map<string, readonly EndpointConfig[]>();
   /** Clusters that were removed while routes in force still name them. */
   readonly #leaving = new Set<string>();
   readonly #routes = new Map<string, RouteTable>();
@@ -87,18 +103,21 @@ export class WorkloadProxy implements ResourceHandler {
   #ready = false;
   #closed = false;
   #internalErrorToldMs = -Infinity;
+  readonly #stopWatching: () => void;
+  #relief: Relief = 'nothing';
 
   constructor(options: WorkloadProxyOptions) {
     this.#options = options;
     this.#metadata = options.metadata;
     this.#self = partyOf(options.metadata, unknown);
-    const { channel, credentials, log } = options;
+    const { channel, credentials, log, worker } = options;
     const random = options.random ?? Math.random;
     this.#secrets = new SecretStore({
       requestCertificate: (csrPem) => requestCertificate(channel, credentials(), csrPem),
       onFailure: (reason, retryInMs) =>
         log.warn('no certificate', { workload: this.name, reason, retryInMs: Math.round(retryInMs) }),
       random,
+      ...(worker === undefined ? {} : { ticketSecret: worker.ticketSecret }),
     });
     this.#secrets.watch(({ uri }) => {
       if (this.#self.principal !== uri) this.#self = partyOf(this.#metadata, uri);
@@ -121,6 +140,7 @@ export class WorkloadProxy implements ResourceHandler {
       channel,
       metadata: credentials,
       registry: this.#registry,
+      worker: worker?.index ?? 0,
       certificate: () => {
         const current = this.#secrets.credentials;
         return current === undefined ? undefined : { spiffeId: current.uri, notAfterMs: current.notAfterMs };
@@ -132,8 +152,22 @@ export class WorkloadProxy implements ResourceHandler {
           resources,
           waiting: this.#countWaiting(type),
         })),
+      learned: () => [...this.#listeners.values()].flatMap(({ learned }) => learned ?? []),
     });
-    this.#registry.gauge('istio_build', 'component', 'proxy', 'tag', options.version).set(0, 1);
+    // One for each proxy, of however many processes.
+    if ((worker?.index ?? 0) === 0)
+      this.#registry.gauge('istio_build', 'component', 'proxy', 'tag', options.version).set(0, 1);
+    const pressure = this.#registry.gauge(
+      'lateen_memory_pressure',
+      'workload',
+      this.#metadata.WORKLOAD_NAME,
+      'namespace',
+      this.#metadata.NAMESPACE,
+    );
+    this.#stopWatching = memoryPressure.watch((share, relief) => {
+      pressure.set(0, Math.round(share * 100) / 100); // a change that nobody would notice is not reported
+      this.#tellRelief(relief);
+    });
     const droppedLines = this.#registry.counter('lateen_access_log_lines_dropped_total');
     this.#factory = {
       findRoutes: (name) => this.#routes.get(name),
@@ -196,6 +230,7 @@ export class WorkloadProxy implements ResourceHandler {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#warmingTimer);
+    this.#stopWatching();
     this.#observation.close();
     this.#ads.close();
     this.#secrets.close();
@@ -252,6 +287,7 @@ export class WorkloadProxy implements ResourceHandler {
       }
     }
     for (const name of removed) this.#remove(type, name);
+    if (type === 'endpoints') this.#giveEndpoints();
     if (type === 'cluster')
       this.#ads.setNames(
         'endpoints',
@@ -277,12 +313,9 @@ export class WorkloadProxy implements ResourceHandler {
       case 'cluster':
         this.#applyCluster(message as ClusterMessage);
         break;
-      case 'endpoints': {
-        const endpoints = readEndpoints(message as ClusterLoadAssignment);
-        for (const cluster of this.#clusters.values())
-          if (cluster.config.edsName === name) cluster.setEndpoints(endpoints);
+      case 'endpoints':
+        this.#newEndpoints.set(name, readEndpoints(message as ClusterLoadAssignment));
         break;
-      }
       case 'listener':
         this.#applyListener(message as ListenerMessage);
         break;
@@ -290,6 +323,15 @@ export class WorkloadProxy implements ResourceHandler {
         this.#warming.set(name, new RouteTable(message as RouteConfiguration));
         break;
     }
+  }
+
+  /** One pass for all that came together: thousands may. */
+  #giveEndpoints(): void {
+    for (const cluster of this.#clusters.values()) {
+      const endpoints = this.#newEndpoints.get(cluster.config.edsName ?? '');
+      if (endpoints !== undefined) cluster.setEndpoints(endpoints);
+    }
+    this.#newEndpoints.clear();
   }
 
   #applyCluster(message: ClusterMessage): void {
@@ -311,6 +353,7 @@ export class WorkloadProxy implements ResourceHandler {
     this.#warmingListeners.delete(config.name);
     if (existing !== undefined) this.#drainListener(existing);
     const listener = new Listener(config, {
+      ...(this.#options.worker && { createServer: this.#options.worker.createServer }),
       metadata: () => this.#metadata,
       ownUri: () => this.#self.principal,
       onRefused: (name, kind, reason) => this.#onRefused(name, kind, reason),
@@ -447,6 +490,14 @@ export class WorkloadProxy implements ResourceHandler {
       this.#ready = true;
       this.#options.onState({ ready: true, problem: undefined });
     } else if (!ready) this.#ready = false;
+  }
+
+  #tellRelief(relief: Relief): void {
+    if (relief === this.#relief) return;
+    this.#relief = relief;
+    const { log } = this.#options;
+    if (relief === 'nothing') log.info('there is memory again', { workload: this.name });
+    else log.warn(`hardly any memory is left; gives up ${relief} until there is`, { workload: this.name });
   }
 
   #onInternalError(error: unknown): void {

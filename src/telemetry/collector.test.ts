@@ -40,25 +40,25 @@ const values = (collector: Collector) =>
 describe('the collector', () => {
   it('adds up proxies under the same labels', () => {
     const collector = collect();
-    collector.open('a')(report('e', [{ labels: ['l', '1'] }], { 0: [3] }));
-    collector.open('b')(report('e', [{ id: 7, labels: ['l', '1'] }], { 7: [4] }));
+    collector.open('a').take(report('e', [{ labels: ['l', '1'] }], { 0: [3] }));
+    collector.open('b').take(report('e', [{ id: 7, labels: ['l', '1'] }], { 7: [4] }));
     assert.deepEqual(values(collector), { 'c_total l 1': 7 });
   });
 
   it('counts a total once, however often and over however many streams it is told', () => {
     const collector = collect();
-    const first = collector.open('a');
+    const first = collector.open('a').take;
     first(report('e', [{}], { 0: [3] }));
     first(report('e', [], { 0: [5] }));
     first(report('e', [], { 0: [5] }));
-    collector.open('a')(report('e', [{ id: 4 }], { 4: [6] }));
+    collector.open('a').take(report('e', [{ id: 4 }], { 4: [6] }));
     assert.deepEqual(values(collector), { c_total: 6 });
   });
 
   it('goes on from where it was when a proxy begins anew', () => {
     const collector = collect();
-    collector.open('a')(report('first', [{}], { 0: [10] }));
-    collector.open('a')(report('second', [{}], { 0: [2] }));
+    collector.open('a').take(report('first', [{}], { 0: [10] }));
+    collector.open('a').take(report('second', [{}], { 0: [2] }));
     assert.deepEqual(values(collector), { c_total: 12 });
   });
 
@@ -67,11 +67,12 @@ describe('the collector', () => {
     fc.assert(
       fc.property(fc.array(told), (all) => {
         const collector = collect();
-        const proxies = [0, 1, 2].map((i) => ({ epoch: 0, count: 0, take: collector.open(`p${i}`) }));
+        const proxies = [0, 1, 2].map((i) => ({ epoch: 0, count: 0, take: collector.open(`p${i}`).take }));
         let sum = 0;
         for (const { proxy, restart, more } of all) {
           const state = proxies[proxy]!;
-          if (restart) Object.assign(state, { epoch: state.epoch + 1, count: 0, take: collector.open(`p${proxy}`) });
+          if (restart)
+            Object.assign(state, { epoch: state.epoch + 1, count: 0, take: collector.open(`p${proxy}`).take });
           state.count += more;
           sum += more;
           state.take(report(`${state.epoch}`, [{}], { 0: [state.count] }));
@@ -84,11 +85,11 @@ describe('the collector', () => {
   it('keeps what a proxy counted that is gone, and takes back its gauges', () => {
     const collector = collect();
     const definitions = [{ id: 0 }, { id: 1, kind: SeriesKind.GAUGE, name: 'g' }];
-    collector.open('a')(report('e', definitions, { 0: [3], 1: [1] }));
-    collector.open('b')(report('e', definitions, { 0: [4], 1: [1] }));
+    collector.open('a').take(report('e', definitions, { 0: [3], 1: [1] }));
+    collector.open('b').take(report('e', definitions, { 0: [4], 1: [1] }));
     collector.forget('a');
     assert.deepEqual(values(collector), { c_total: 7, g: 1 });
-    collector.open('b')(report('again', definitions, { 1: [1] }));
+    collector.open('b').take(report('again', definitions, { 1: [1] }));
     assert.deepEqual(values(collector), { c_total: 7, g: 1 });
     collector.forget('nobody');
   });
@@ -98,7 +99,7 @@ describe('the collector', () => {
     const row = Array.from({ length: requestLayout.length }, () => 0);
     row[requestLayout.count] = 5;
     const labels = ['reporter', 'source', 'source_workload', 'a', 'response_code', '200'];
-    collector.open('a')(report('e', [{ kind: SeriesKind.REQUESTS, name: '', labels }], { 0: row }));
+    collector.open('a').take(report('e', [{ kind: SeriesKind.REQUESTS, name: '', labels }], { 0: row }));
     assert.equal(collector.window.edges('source')[0]?.rate, 5);
   });
 
@@ -113,7 +114,7 @@ describe('the collector', () => {
       name: '',
       labels: ['reporter', 'source', 'response_code', '200', 'grpc_response_status', status, 'source_workload', status],
     }));
-    collector.open('a')(report('e', definitions, Object.fromEntries(statuses.map((_, id) => [id, row]))));
+    collector.open('a').take(report('e', definitions, Object.fromEntries(statuses.map((_, id) => [id, row]))));
     const failed = collector.window.edges('source').filter(({ successRate }) => successRate === 0);
     assert.deepEqual(
       failed.map(({ source }) => Number(source)).sort((a, b) => a - b),
@@ -124,7 +125,7 @@ describe('the collector', () => {
   it('takes counts of messages, whose names no other series may have', () => {
     const collector = collect();
     const names = ['istio_request_messages_total', 'istio_response_messages_total', 'istio_request_messages_total_x'];
-    collector.open('a')(
+    collector.open('a').take(
       report(
         'e',
         names.map((name, id) => ({ id, name })),
@@ -136,7 +137,7 @@ describe('the collector', () => {
 
   it('remembers the certificate that a workload last showed, until it is gone', () => {
     const collector = collect();
-    const take = collector.open('a');
+    const { take } = collector.open('a');
     const shown = (notAfterMs: bigint) =>
       create(ReportSchema, { epoch: 'e', certificate: { spiffeId: 'spiffe://td/ns/n/sa/a', notAfterMs } });
     take(shown(1n));
@@ -145,6 +146,59 @@ describe('the collector', () => {
     assert.equal(collector.certificates.get('a')?.notAfterMs, 2n);
     collector.forget('a');
     assert.equal(collector.certificates.size, 0);
+  });
+});
+
+describe('a proxy of several processes', () => {
+  const says = (worker: number, epoch: string, fields: Parameters<typeof create<typeof ReportSchema>>[1] = {}) =>
+    create(ReportSchema, { ...fields, epoch, worker });
+  const applied = (version: string) => ({ applied: [{ typeUrl: 't', version, resources: 1, waiting: 0 }] });
+  const versions = (collector: Collector) => collector.appliedBy('a').map(([one]) => one?.version);
+
+  it('is the sum of them, and one that is started again changes nothing of the others', () => {
+    const collector = collect();
+    const definitions = [{ id: 0 }, { id: 1, kind: SeriesKind.GAUGE, name: 'g' }];
+    const says3 = (worker: number, epoch: string, count: number) =>
+      collector.open('a').take({ ...report(epoch, definitions, { 0: [count], 1: [1] }), worker });
+    says3(0, 'x', 3);
+    says3(1, 'y', 4);
+    assert.deepEqual(values(collector), { c_total: 7, g: 2 });
+    says3(1, 'z', 1);
+    assert.deepEqual(values(collector), { c_total: 8, g: 2 });
+    says3(0, 'x', 5);
+    assert.deepEqual(values(collector), { c_total: 10, g: 2 });
+    collector.forget('a');
+    assert.deepEqual(values(collector), { c_total: 10, g: 0 });
+  });
+
+  it('has what each of them says is in force, as long as its stream is open', () => {
+    const collector = collect();
+    const [first, second] = [collector.open('a'), collector.open('a')];
+    first.take(says(0, 'x', applied('1')));
+    second.take(says(1, 'y', applied('2')));
+    assert.deepEqual(versions(collector), ['1', '2']);
+    first.close();
+    assert.deepEqual(versions(collector), ['2']);
+    const again = collector.open('a');
+    again.take(says(1, 'y', applied('3')));
+    second.close();
+    assert.deepEqual(versions(collector), ['3'], 'the next stream of the same process was there before');
+  });
+
+  it('shows the certificate that ends first', () => {
+    const collector = collect();
+    const certificate = (notAfterMs: bigint) => ({ certificate: { spiffeId: 's', notAfterMs } });
+    collector.open('a').take(says(0, 'x', certificate(9n)));
+    collector.open('a').take(says(1, 'y', certificate(5n)));
+    assert.equal(collector.certificates.get('a')?.notAfterMs, 5n);
+    collector.open('a').take(says(1, 'z', certificate(10n)));
+    assert.equal(collector.certificates.get('a')?.notAfterMs, 9n);
+  });
+
+  it('has 256 at most', () => {
+    const collector = collect();
+    collector.open('a').take(says(256, 'x', applied('1')));
+    assert.deepEqual(versions(collector), []);
   });
 });
 
@@ -165,14 +219,14 @@ describe('a report that no honest proxy sends', () => {
   ] as const)
     it(`with ${what} adds no row`, () => {
       const collector = collect();
-      collector.open('a')(report('e', [definition], { 0: [1] }));
+      collector.open('a').take(report('e', [definition], { 0: [1] }));
       assert.deepEqual(values(collector), {});
     });
 
   for (const row of [[Number.NaN], [Number.POSITIVE_INFINITY], [1, 2], []])
     it(`with the values ${JSON.stringify(row.map(String))} changes nothing`, () => {
       const collector = collect();
-      const take = collector.open('a');
+      const { take } = collector.open('a');
       take(report('e', [{}], { 0: [1] }));
       take(report('e', [], { 0: row, 5: [1] }));
       assert.deepEqual(values(collector), { c_total: 1 });
@@ -180,7 +234,7 @@ describe('a report that no honest proxy sends', () => {
 
   it('with one name as counter and as gauge keeps the rows apart', () => {
     const collector = collect();
-    collector.open('a')(report('e', [{}, { id: 1, kind: SeriesKind.GAUGE }], { 0: [1], 1: [2] }));
+    collector.open('a').take(report('e', [{}, { id: 1, kind: SeriesKind.GAUGE }], { 0: [1], 1: [2] }));
     assert.deepEqual(
       [...collector.totals].map(({ kind, values: [value] }) => [kind, value]),
       [
@@ -192,7 +246,7 @@ describe('a report that no honest proxy sends', () => {
 
   it('with a NUL in a label is not taken for one with more labels', () => {
     const collector = collect();
-    const take = collector.open('a');
+    const { take } = collector.open('a');
     take(report('e', [{ labels: ['a', 'b\0c\0d'] }, { id: 1, labels: ['a', 'b', 'c', 'd'] }], { 0: [1], 1: [2] }));
     assert.deepEqual(
       [...collector.totals].map(({ labels, values: [value] }) => [labels.length, value]),
@@ -206,7 +260,7 @@ describe('a report that no honest proxy sends', () => {
 
 it('the collector keeps at most 100000 rows and counts the others', () => {
   const collector = collect();
-  const take = collector.open('a');
+  const { take } = collector.open('a');
   for (let start = 0; start < 100_100; start += 10_010)
     take(
       report(

@@ -1,6 +1,7 @@
 // Adds up what all proxies report: totals for /metrics, and a sliding minute for live views.
 import type { Applied, Certificate, Report } from './gen/observation_pb.js';
 import { SeriesKind } from './gen/observation_pb.js';
+import { decodeLearnedPorts, type LearnedPort } from './learned-ports.js';
 import { requestLayout } from './series.js';
 import { TrafficWindow } from './traffic-window.js';
 
@@ -12,7 +13,7 @@ export interface Total {
   readonly values: Float64Array;
 }
 
-/** What one run of one proxy last reported under some labels. */
+/** What one run of one process of a proxy last reported under some labels. */
 interface Reported {
   readonly total: Total;
   readonly last: Float64Array;
@@ -21,6 +22,20 @@ interface Reported {
 interface ProxyRun {
   readonly epoch: string;
   readonly byLabels: Map<string, Reported>;
+  /** What it showed last, or the run before it. */
+  certificate: Certificate | undefined;
+  /** What it last said is in force, while its stream is open. */
+  applied: readonly Applied[] | undefined;
+  /** What it last said of ports that nobody declared. */
+  learned: readonly LearnedPort[];
+  /** The stream that spoke last. */
+  stream: ReportStream | undefined;
+}
+
+/** One stream of a proxy. */
+export interface ReportStream {
+  readonly take: (report: Report) => void;
+  readonly close: () => void;
 }
 
 const lengths: Readonly<Partial<Record<SeriesKind, number>>> = {
@@ -33,6 +48,8 @@ const lengths: Readonly<Partial<Record<SeriesKind, number>>> = {
 const mostTotals = 100_000;
 /** Most types of resources that a proxy may report. */
 const mostTypes = 20;
+/** Most processes of one proxy. */
+const mostWorkers = 256;
 /** Bounds of a label that a proxy may send. */
 const mostLabels = 100;
 const longestLabel = 1024;
@@ -43,13 +60,15 @@ const labelName = /^(?!le$)[a-zA-Z_][a-zA-Z0-9_]{0,255}$/;
 export class Collector {
   readonly window: TrafficWindow;
   readonly #totals = new Map<string, Total>();
-  readonly #runs = new Map<string, ProxyRun>();
-  readonly #certificates = new Map<string, Certificate>();
-  readonly #applied = new Map<string, readonly Applied[]>();
+  /** By workload and by number of the process. */
+  readonly #runs = new Map<string, Map<number, ProxyRun>>();
+  readonly #onLearned: () => void;
   #dropped = 0;
 
-  constructor(nowMs: () => number) {
+  /** @param onLearned called when a proxy has learned something of its ports */
+  constructor(nowMs: () => number, onLearned: () => void = () => undefined) {
     this.window = new TrafficWindow(nowMs);
+    this.#onLearned = onLearned;
   }
 
   get totals(): Iterable<Total> {
@@ -61,21 +80,42 @@ export class Collector {
     return this.#dropped;
   }
 
-  /** The certificate that each workload last showed. */
+  /** The certificate that each workload last showed; of several processes the one that ends first. */
   get certificates(): ReadonlyMap<string, Certificate> {
-    return this.#certificates;
+    const first = new Map<string, Certificate>();
+    for (const [workload, runs] of this.#runs)
+      for (const { certificate } of runs.values()) {
+        const other = first.get(workload);
+        if (certificate !== undefined && (other === undefined || certificate.notAfterMs < other.notAfterMs))
+          first.set(workload, certificate);
+      }
+    return first;
   }
 
-  /** What each workload's proxy last said is in force, by type. */
-  get applied(): ReadonlyMap<string, readonly Applied[]> {
-    return this.#applied;
+  /** What each connected process of a workload's proxy last said is in force, by type. */
+  appliedBy(workload: string): (readonly Applied[])[] {
+    return [...(this.#runs.get(workload)?.values() ?? [])].flatMap(({ applied }) =>
+      applied === undefined ? [] : [applied],
+    );
   }
 
-  /** Begins a stream of a workload's proxy; the returned function takes its reports. */
-  open(workload: string): (report: Report) => void {
+  /** What the processes of a workload's proxy last said of ports that nobody declared; of several that which is newest. */
+  learnedBy(workload: string): readonly LearnedPort[] {
+    const newest = new Map<string, LearnedPort>();
+    for (const { learned } of this.#runs.get(workload)?.values() ?? [])
+      for (const port of learned)
+        if (port.sinceMs > (newest.get(port.listener)?.sinceMs ?? -Infinity)) newest.set(port.listener, port);
+    return [...newest.values()];
+  }
+
+  /** Begins a stream of a workload's proxy. */
+  open(workload: string): ReportStream {
     const byId = new Map<number, Reported>();
-    return (report) => {
-      const run = this.#runOf(workload, report.epoch);
+    let last: ProxyRun | undefined;
+    const take = (report: Report) => {
+      if (report.worker >= mostWorkers) return;
+      const run = (last = this.#runOf(workload, report));
+      run.stream = stream;
       for (const { id, kind, name, labels } of report.definitions) {
         const reported = this.#reported(run, kind, name, labels);
         if (reported !== undefined) byId.set(id, reported);
@@ -84,17 +124,24 @@ export class Collector {
         const reported = byId.get(id);
         if (reported !== undefined && values.length === reported.last.length) this.#add(reported, values);
       }
-      if (report.certificate !== undefined) this.#certificates.set(workload, report.certificate);
-      if (report.applied.length > 0) this.#applied.set(workload, report.applied.slice(0, mostTypes));
+      if (report.certificate !== undefined) run.certificate = report.certificate;
+      if (report.applied.length > 0) run.applied = report.applied.slice(0, mostTypes);
+      if (report.learned.length > 0) {
+        run.learned = decodeLearnedPorts(report.learned);
+        this.#onLearned();
+      }
     };
+    const close = () => {
+      if (last?.stream === stream) last.applied = undefined; // else the next stream was there before this one ended
+    };
+    const stream = { take, close };
+    return stream;
   }
 
   /** Forgets what belongs to a workload that is gone; what it counted stays counted. */
   forget(workload: string): void {
-    this.#endRun(this.#runs.get(workload));
+    for (const run of this.#runs.get(workload)?.values() ?? []) this.#endRun(run);
     this.#runs.delete(workload);
-    this.#certificates.delete(workload);
-    this.#applied.delete(workload);
   }
 
   /** Totals of counters outlive the proxy that counted; its gauges go with it. */
@@ -103,13 +150,21 @@ export class Collector {
       if (total.kind === SeriesKind.GAUGE) total.values[0]! -= last[0]!;
   }
 
-  #runOf(workload: string, epoch: string): ProxyRun {
-    let run = this.#runs.get(workload);
-    if (run?.epoch !== epoch) {
-      this.#endRun(run);
-      run = { epoch, byLabels: new Map() };
-      this.#runs.set(workload, run);
-    }
+  #runOf(workload: string, { epoch, worker }: Report): ProxyRun {
+    let runs = this.#runs.get(workload);
+    if (runs === undefined) this.#runs.set(workload, (runs = new Map()));
+    const before = runs.get(worker);
+    if (before?.epoch === epoch) return before;
+    this.#endRun(before);
+    const run: ProxyRun = {
+      epoch,
+      byLabels: new Map(),
+      certificate: before?.certificate,
+      applied: undefined,
+      learned: [],
+      stream: undefined,
+    };
+    runs.set(worker, run);
     return run;
   }
 

@@ -7,6 +7,7 @@ import { create } from '@bufbuild/protobuf';
 import { Backoff } from '../util/backoff.js';
 import { grpcMethod } from '../util/grpc.js';
 import { ObservationService, ReportSchema, type Directive, type Report } from './gen/observation_pb.js';
+import { encodeLearnedPort, mostLearnedPorts, type LearnedPort } from './learned-ports.js';
 import type { Series, SeriesRegistry } from './series.js';
 
 const method = grpcMethod(ObservationService.method.observe);
@@ -18,10 +19,14 @@ export interface ObservationClientOptions {
   readonly channel: Client;
   readonly metadata: () => Metadata;
   readonly registry: SeriesRegistry;
+  /** Which of the workload's processes this is; default 0. */
+  readonly worker?: number;
   /** The certificate that is shown now, or undefined before the first. */
   readonly certificate: () => { readonly spiffeId: string; readonly notAfterMs: number } | undefined;
   /** The configuration that is in force now, by type. */
   readonly applied: () => readonly AppliedResources[];
+  /** What was learned of ports that nobody declared. */
+  readonly learned: () => readonly LearnedPort[];
 }
 
 /** The resources of one type that a proxy works with. */
@@ -46,6 +51,7 @@ export class ObservationClient {
   #retry: NodeJS.Timeout | undefined;
   #reportedNotAfterMs = 0;
   #reportedApplied: readonly AppliedResources[] = [];
+  #reportedLearned: readonly LearnedPort[] = [];
   #closed = false;
 
   constructor(options: ObservationClientOptions) {
@@ -79,6 +85,7 @@ export class ObservationClient {
     this.#blocked = false;
     this.#reportedNotAfterMs = 0;
     this.#reportedApplied = [];
+    this.#reportedLearned = [];
     for (const series of this.#options.registry.all) series.changed = true;
     let ended = false;
     const lost = () => {
@@ -99,12 +106,12 @@ export class ObservationClient {
 
   #report(answers: bigint): void {
     if (this.#stream === undefined || (this.#blocked && answers === 0n)) return;
-    let report = create(ReportSchema, { epoch: this.#epoch });
+    let report = this.#begin();
     for (const series of this.#options.registry.all) {
       if (!series.changed) continue;
       if (report.points.length === mostInReport) {
         this.#stream.write(report);
-        report = create(ReportSchema, { epoch: this.#epoch });
+        report = this.#begin();
       }
       series.changed = false;
       let id = this.#named.get(series);
@@ -143,8 +150,18 @@ export class ObservationClient {
           waiting,
         });
     }
-    const isEmpty = report.points.length === 0 && report.applied.length === 0 && report.certificate === undefined;
+    const learned = this.#options.learned().slice(0, mostLearnedPorts);
+    if (!isDeepStrictEqual(learned, this.#reportedLearned)) {
+      this.#reportedLearned = learned;
+      report.learned.push(...learned.map(encodeLearnedPort));
+    }
+    const told = report.points.length + report.applied.length + report.learned.length;
+    const isEmpty = told === 0 && report.certificate === undefined;
     if (answers === 0n && isEmpty) return;
     this.#blocked = !this.#stream.write(report);
+  }
+
+  #begin(): Report {
+    return create(ReportSchema, { epoch: this.#epoch, worker: this.#options.worker ?? 0 });
   }
 }

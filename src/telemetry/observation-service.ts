@@ -30,7 +30,7 @@ export class ObservationServer {
       return;
     }
     const state = { answered: 0n, waiting: new Set<() => void>() };
-    const take = this.#options.collector.open(workload);
+    const { take, close } = this.#options.collector.open(workload);
     this.#calls.set(call, state);
     const release = () => {
       for (const resume of state.waiting) resume();
@@ -45,6 +45,7 @@ export class ObservationServer {
     call.on('error', () => undefined); // the proxy is gone; 'close' follows
     call.on('close', () => {
       this.#calls.delete(call);
+      close();
       release();
     });
   };

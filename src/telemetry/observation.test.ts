@@ -24,6 +24,7 @@ import {
 import { unknownParty, type Call } from './istio-labels.js';
 import { ObservationClient, type AppliedResources } from './observation-client.js';
 import { ObservationServer } from './observation-service.js';
+import type { LearnedPort } from './learned-ports.js';
 import { SeriesRegistry } from './series.js';
 
 const method = grpcMethod(ObservationService.method.observe);
@@ -91,6 +92,7 @@ describe('the observation stream', () => {
   });
 
   let applied: readonly AppliedResources[] = [];
+  let learned: readonly LearnedPort[] = [];
 
   async function open(registry: SeriesRegistry, notAfterMs = 5): Promise<ServerDuplexStream<Report, Directive>> {
     const opened = once(calls, 'opened') as Promise<[ServerDuplexStream<Report, Directive>]>;
@@ -100,6 +102,7 @@ describe('the observation stream', () => {
       registry,
       certificate: () => ({ spiffeId: 'spiffe://td/ns/shop/sa/web', notAfterMs }),
       applied: () => applied,
+      learned: () => learned,
     });
     clients.push(client);
     client.start();
@@ -121,7 +124,7 @@ describe('the observation stream', () => {
 
   it('carries what is in force, all of it when one type changed', async () => {
     const typeNamed = (typeUrl: string, version: string) => ({ typeUrl, version, resources: 1, waiting: 0 });
-    const toldBy = () => collector.applied.get('web-0')?.map(({ typeUrl, version }) => `${typeUrl} ${version}`);
+    const toldBy = () => collector.appliedBy('web-0')[0]?.map(({ typeUrl, version }) => `${typeUrl} ${version}`);
     applied = [typeNamed('a', '1'), typeNamed('b', '1')];
     await open(new SeriesRegistry());
     assert.deepEqual(toldBy(), ['a 1', 'b 1']);
@@ -129,6 +132,17 @@ describe('the observation stream', () => {
     await observation.refresh(longWait);
     assert.deepEqual(toldBy(), ['a 1', 'b 2']);
     applied = [];
+  });
+
+  it('carries what was learned of ports, all of it when one changed', async () => {
+    const port = (listener: string, protocol: LearnedPort['protocol']) => ({ listener, protocol, sinceMs: 7 });
+    learned = [port('a', 'http')];
+    await open(new SeriesRegistry());
+    assert.deepEqual(collector.learnedBy('web-0'), learned);
+    learned = [port('a', 'http2'), port('b', 'server-first'), port('c', 'client-first')];
+    await observation.refresh(longWait);
+    assert.deepEqual(collector.learnedBy('web-0'), learned);
+    learned = [];
   });
 
   it('loses and doubles nothing when it breaks', async () => {
@@ -244,6 +258,7 @@ describe('a proxy', () => {
       registry,
       certificate: () => undefined,
       applied: () => [],
+      learned: () => [],
     });
     client.start();
     const [stream] = await arriving;

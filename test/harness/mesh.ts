@@ -20,6 +20,7 @@ export interface RunEntry {
   readonly spiffeId: string;
   readonly pid: number | null;
   readonly proxyPid: number | null;
+  readonly workerPids: readonly number[];
   readonly app: { readonly address: string; readonly port: number } | null;
   readonly inbound: { readonly address: string; readonly port: number } | null;
   readonly outboundHttp: { readonly address: string; readonly port: number };

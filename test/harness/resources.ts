@@ -1,61 +1,13 @@
 // What proxies receive, as JSON that can be read and compared.
-import { createRegistry, fromBinary, toJson, type DescMessage, type JsonValue } from '@bufbuild/protobuf';
-import {
-  CorsPolicySchema,
-  CorsSchema,
-  DownstreamTlsContextSchema,
-  FileAccessLogSchema,
-  HTTPFaultSchema,
-  HeaderMutationSchema,
-  HttpConnectionManagerSchema,
-  HttpInspectorSchema,
-  HttpRbacSchema,
-  NetworkRbacSchema,
-  PreviousHostsPredicateSchema,
-  PreviousPrioritiesConfigSchema,
-  HttpProtocolOptionsSchema,
-  RawBufferSchema,
-  RouterSchema,
-  TcpProxySchema,
-  TlsInspectorSchema,
-  TypedStructSchema,
-  UpstreamTlsContextSchema,
-  UriTemplateMatchConfigSchema,
-  ZipkinConfigSchema,
-} from '../../src/xds/messages.js';
-import { resourceSchemas, type Resources, type ResourceType } from '../../src/xds/resources.js';
-
-/** Every message that stands in an Any. */
-export const typeRegistry = createRegistry(
-  CorsPolicySchema,
-  CorsSchema,
-  HTTPFaultSchema,
-  PreviousHostsPredicateSchema,
-  PreviousPrioritiesConfigSchema,
-  DownstreamTlsContextSchema,
-  FileAccessLogSchema,
-  HeaderMutationSchema,
-  HttpConnectionManagerSchema,
-  HttpInspectorSchema,
-  HttpRbacSchema,
-  NetworkRbacSchema,
-  HttpProtocolOptionsSchema,
-  RawBufferSchema,
-  RouterSchema,
-  TcpProxySchema,
-  TlsInspectorSchema,
-  TypedStructSchema,
-  UpstreamTlsContextSchema,
-  UriTemplateMatchConfigSchema,
-  ZipkinConfigSchema,
-);
+import type { JsonValue } from '@bufbuild/protobuf';
+import { resourceToJson } from '../../src/xds/json.js';
+import type { Resources, ResourceType } from '../../src/xds/resources.js';
+export { typeRegistry } from '../../src/xds/json.js';
 
 /** One resource as protobuf's JSON; undefined where the set has none of that name. */
 export function jsonOf(resources: Resources, type: ResourceType, name: string): JsonValue | undefined {
   const resource = resources[type].get(name);
-  if (resource === undefined) return undefined;
-  const schema: DescMessage = resourceSchemas[type];
-  return toJson(schema, fromBinary(schema, resource.bytes), { registry: typeRegistry });
+  return resource && resourceToJson(type, resource);
 }
 
 /** The value without fields of these names, wherever they stand. */

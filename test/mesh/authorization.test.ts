@@ -162,6 +162,16 @@ rules:
     assert.equal(await ask(friend), 200);
     await inForce(policy('far', `${selector('web')}\nrules: [{ from: [{ source: { ipBlocks: [10.0.0.0/8] } }] }]`));
     assert.equal(await ask(friend, { headers: { 'x-forwarded-for': '10.1.2.3' } }), 403);
+    const remote = (range: string) =>
+      policy('remote', `${selector('web')}\nrules: [{ from: [{ source: { remoteIpBlocks: [${range}] } }] }]`);
+    await inForce(remote('10.0.0.0/8'));
+    assert.equal(
+      await ask(friend, { headers: { 'x-forwarded-for': '10.1.2.3' } }),
+      403,
+      'no proxy in front is trusted',
+    );
+    await inForce(remote('127.0.0.1'));
+    assert.equal(await ask(friend, { headers: { 'x-forwarded-for': '10.1.2.3' } }), 200);
   });
 
   it('believes no header that claims an identity', async () => {

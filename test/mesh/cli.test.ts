@@ -27,6 +27,17 @@ describe('lateen without a mesh', () => {
     assert.equal(lateen('up', '--isolat').status, 2);
   });
 
+  it('a number of workers that makes no sense is wrong use', () => {
+    for (const workers of ['x', '-1', '1.5', '129', '0x2', '']) {
+      const { status, stderr } = lateen('up', '--workers', workers);
+      assert.equal(status, 2);
+      assert.equal(
+        stderr,
+        `lateen: --workers takes a number from 1 to 128, or auto for one for each core; not ${workers || 'nothing'}\n`,
+      );
+    }
+  });
+
   it('get says when no mesh runs, and what to do', () => {
     const { status, stderr } = lateen('get', 'workloads', '-C', '/');
     assert.equal(status, 1);

@@ -77,9 +77,16 @@ describe('a traced mesh', () => {
           `  by-b3: { namespace: shop, port: 8081, protocol: http, command: ${hopTo('b3')} }
   by-multi: { namespace: shop, port: 8082, protocol: http, command: ${hopTo('x-b3-traceid,x-b3-spanid,x-b3-sampled')} }
   by-w3c: { namespace: shop, port: 8083, protocol: http, command: ${hopTo('traceparent,tracestate')} }
-  by-none: { namespace: shop, port: 8084, protocol: http, command: ${hopTo('accept')} }`,
+  by-none: { namespace: shop, port: 8084, protocol: http, command: ${hopTo('accept')} }
+  closed: { namespace: shop, port: 8085, protocol: http, command: ${hopTo()} }`,
         ),
         'strict.yaml': strict,
+        'closed.yaml': `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: closed, namespace: shop }
+spec: { selector: { matchLabels: { app: closed } } }
+`,
       },
       { env: { PLACE_OF_TEST: 'here' } },
     );
@@ -255,6 +262,25 @@ describe('a traced mesh', () => {
       assert.equal(chain.length, 4, JSON.stringify(traceparent));
       assert.equal(heard[0]!['tracestate'], undefined);
     }
+  });
+
+  it('records requests that a policy denies, at both sides', async () => {
+    const traceId = freshTraceId();
+    const headers = { 'user-agent': 'test', 'x-b3-traceid': traceId, 'x-b3-spanid': callerSpan, 'x-b3-sampled': '1' };
+    const port = mesh.workload('client-0').upstreams['closed']!;
+    assert.equal((await request({ port, headers })).status, 403);
+    assert.deepEqual(
+      chainOf(await spansOf(traceId, 2), callerSpan).map(({ kind, localEndpoint, name, tags }) => [
+        kind,
+        localEndpoint.serviceName,
+        name,
+        tags['http.status_code'],
+      ]),
+      [
+        ['CLIENT', 'client.shop', 'closed.shop.svc.cluster.local:8085/*', '403'],
+        ['SERVER', 'closed.shop', 'closed.shop.svc.cluster.local:8085/*', '403'],
+      ],
+    );
   });
 
   it('records requests that no route takes', async () => {

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../..');
-/** What `main.ts` and `serve-role.ts` load for others than the data plane. */
-const othersOnly = new Set(['src/cli/cli.ts', 'src/app/control/control.ts']);
+/** What `main.ts` and `serve-role.ts` load for others than the data plane, or only with `--workers`. */
+const othersOnly = new Set(['src/cli/cli.ts', 'src/app/control/control.ts', 'src/app/workers/worker-pool.ts']);
 
 /** Every file of ours and every library that the program loads as a data plane. */
 async function findLoaded(): Promise<{ readonly files: ReadonlySet<string>; readonly libraries: readonly string[] }> {

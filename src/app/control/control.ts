@@ -6,6 +6,7 @@ import { startAdminServer } from '../../admin/http-server.js';
 import type { MeshView } from '../../admin/mesh-view.js';
 import { createCertificate } from '../../ca/certificate-service.js';
 import { compileWorkload } from '../../compile/compile.js';
+import { findServerFirstPorts, type ServerFirstListeners } from '../../compile/learned-findings.js';
 import { findPlaintextWorkloads, findProblems } from '../../compile/findings.js';
 import { StateFolder } from '../../local/state-folder.js';
 import { Store } from '../../model/store.js';
@@ -20,6 +21,7 @@ import type { Resources } from '../../xds/resources.js';
 import { AdsServer } from '../../xds/server/ads-server.js';
 import type { ControlStart, FromControl, MeshState, ToControl } from '../role-messages.js';
 import { serveGrpc } from './grpc-server.js';
+import { viewProxyConfig } from './proxy-config.js';
 import { lastGoodIn, openAuthority } from './saved-state.js';
 import { TokenTable } from './tokens.js';
 import { viewObjects, viewProxies } from './views.js';
@@ -49,7 +51,7 @@ class ControlPlane {
   readonly #send: (message: FromControl) => void;
   readonly #store: Store;
   readonly #tokens = new TokenTable();
-  readonly #collector = new Collector(Date.now);
+  readonly #collector = new Collector(Date.now, () => this.#tellDiagnostics());
   readonly #ads: AdsServer;
   readonly #observation: ObservationServer;
   #source: SourceState;
@@ -135,7 +137,17 @@ class ControlPlane {
       ...this.#source.diagnostics,
       ...findProblems(this.#store.snapshot),
       ...this.#proxyProblems(),
+      ...findServerFirstPorts(this.#store.snapshot, this.#serverFirstListeners()),
     ];
+  }
+
+  #serverFirstListeners(): ServerFirstListeners[] {
+    return [...this.#store.snapshot.workloads.keys()].map((workload) => ({
+      workload,
+      listeners: this.#collector
+        .learnedBy(workload)
+        .flatMap(({ listener, protocol }) => (protocol === 'server-first' ? [listener] : [])),
+    }));
   }
 
   #proxyProblems(): Diagnostic[] {
@@ -175,7 +187,16 @@ class ControlPlane {
       objects: () => viewObjects(this.#source, this.#store.snapshot),
       diagnostics: () => this.#diagnostics(),
       plaintextWorkloads: () => this.#plaintext(),
-      proxies: () => viewProxies(this.#ads.states(), this.#collector.applied, this.#resourcesOf),
+      proxies: () => viewProxies(this.#ads.states(), (uid) => this.#collector.appliedBy(uid), this.#resourcesOf),
+      proxyConfig: (namespace, name) => {
+        const { snapshot } = this.#store;
+        const workload = [...snapshot.workloads.values()].find(
+          (candidate) => candidate.namespace === namespace && candidate.name === name,
+        );
+        if (workload === undefined) return undefined;
+        const { resources } = compiled(snapshot, workload);
+        return viewProxyConfig(snapshot, workload, resources, this.#collector.learnedBy(workload.uid));
+      },
       collector: this.#collector,
       refresh: () => this.#observation.refresh(refreshMs),
     };

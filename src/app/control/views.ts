@@ -6,6 +6,7 @@ import type { Snapshot } from '../../model/snapshot.js';
 import { meshFileName } from '../../sources/directory.js';
 import type { SourceState } from '../../sources/source.js';
 import type { Collector } from '../../telemetry/collector.js';
+import type { Applied } from '../../telemetry/gen/observation_pb.js';
 import { memoize } from '../../util/memoize.js';
 import {
   emptyResources,
@@ -58,25 +59,32 @@ function asServiceObject({ name, namespace, ports }: Service): ObjectView {
   };
 }
 
-/** How far every connected proxy has come, by its acknowledgements and by what it says of itself. */
+/** How far every connected proxy has come, by its acknowledgements and by what its processes say of themselves. */
 export function viewProxies(
   states: readonly ProxyState[],
-  appliedBy: Collector['applied'],
+  appliedBy: Collector['appliedBy'],
   resourcesOf: (uid: string) => Resources | undefined,
 ): ProxyView[] {
-  return states.map((state) => {
-    const applied = (appliedBy.get(state.workload) ?? []).flatMap(({ typeUrl, ...rest }) => {
-      const type = findResourceType(typeUrl);
-      return type === undefined ? [] : [{ type, ...rest }];
-    });
+  return states.map(({ streams: processes, ...state }) => {
     const wanted = resourcesOf(state.workload) ?? emptyResources;
-    const inForce = resourceTypes.every((type) =>
-      applied.some((one) => one.type === type && one.waiting === 0 && one.version === versionOfSet(wanted[type])),
-    );
+    const applied = appliedBy(state.workload).map(typed);
+    const isInForce = (one: ProxyView['applied']) =>
+      resourceTypes.every((type) =>
+        one.some((entry) => entry.type === type && entry.waiting === 0 && entry.version === versionOfSet(wanted[type])),
+      );
+    const late = applied.find((one) => !isInForce(one));
     return {
       ...state,
-      inForce,
-      applied: applied.map(({ type, version, resources, waiting }) => ({ type, version, resources, waiting })),
+      processes,
+      inForce: late === undefined && applied.length >= processes,
+      applied: late ?? applied[0] ?? [],
     };
+  });
+}
+
+function typed(applied: readonly Applied[]): ProxyView['applied'] {
+  return applied.flatMap(({ typeUrl, version, resources, waiting }) => {
+    const type = findResourceType(typeUrl);
+    return type === undefined ? [] : [{ type, version, resources, waiting }];
   });
 }

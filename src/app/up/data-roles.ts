@@ -1,4 +1,5 @@
-// The data plane as the supervisor sees it: one process for all workloads, or with `--isolate` one for each.
+// The data plane as the supervisor sees it: one process for all workloads, or with `--isolate` one for each. With `--workers` each
+// of them has others do the work, which is its own affair.
 import type { Guard } from '../../local/guard.js';
 import { RoleProcess } from '../../local/role-process.js';
 import { withinTime } from '../../util/within-time.js';
@@ -17,6 +18,8 @@ const nodeOptions = ['--max-semi-space-size=4', '--no-parallel-scavenge'];
 export interface DataRolesOptions {
   readonly program: string;
   readonly isolate: boolean;
+  /** Processes that share the ports of a data plane; 1: it does the work itself. */
+  readonly workers: number;
   readonly directory: string;
   readonly socketPath: string;
   readonly guard: Guard;
@@ -35,6 +38,8 @@ export class DataRoles {
   readonly #roles = new Map<string, Role>();
   /** Instances that are carried, by uid. */
   readonly #carried = new Map<string, Instance>();
+  /** Processes of the workers of each role. */
+  readonly #workerPids = new Map<string, readonly number[]>();
   readonly #onEnded = new Map<string, () => void>();
   #onDrained: (() => void) | undefined;
   #giveUpDraining: (() => void) | undefined;
@@ -52,6 +57,11 @@ export class DataRoles {
   /** Process of the proxy of an instance. */
   pidOf(uid: string): number | undefined {
     return this.#roles.get(this.#keyOf(uid))?.pid;
+  }
+
+  /** Processes that do its work, where that is not the process itself. */
+  workerPidsOf(uid: string): readonly number[] {
+    return this.#workerPids.get(this.#keyOf(uid)) ?? [];
   }
 
   /** Gives instances a proxy. */
@@ -74,6 +84,7 @@ export class DataRoles {
     if (key === node) return;
     await this.#roles.get(key)?.stop(1000);
     this.#roles.delete(key);
+    this.#workerPids.delete(key);
   }
 
   /** Ends all traffic in order, within `longestMs` and a little. */
@@ -120,21 +131,28 @@ export class DataRoles {
   }
 
   #start(key: string): void {
-    const { program, guard, reporter, onChange } = this.#options;
+    const { program, guard, reporter, onChange, workers } = this.#options;
+    const of = () => (key === node ? '' : ` of ${this.#carried.get(key)?.name ?? key}`);
     const role: Role = new RoleProcess<ToDataPlane, FromDataPlane>({
       program,
-      args: ['proxy'],
+      args: workers === 1 ? ['proxy'] : ['proxy', '--workers', String(workers)],
       nodeOptions,
       onStart: () => {
         this.#tell(key);
         if (role.pid !== undefined) guard.add(role.pid);
         onChange();
       },
-      onMessage: (message) => this.#receive(message),
+      onMessage: (message) => {
+        if (message.kind === 'problem') reporter.problem(`data plane${of()}: ${message.message}`);
+        else if (message.kind === 'workers') {
+          this.#workerPids.set(key, message.pids);
+          onChange();
+        } else this.#receive(message);
+      },
       onLine: (line) => reporter.output('', line),
       onUnexpectedExit: (reason, restartInMs) => {
-        const of = key === node ? '' : ` of ${this.#carried.get(key)?.name ?? key}`;
-        reporter.problem(`data plane${of}: ${reason}; it is started again in ${(restartInMs / 1000).toFixed(1)} s`);
+        this.#workerPids.delete(key);
+        reporter.problem(`data plane${of()}: ${reason}; it is started again in ${(restartInMs / 1000).toFixed(1)} s`);
         for (const instance of this.#carriedBy(key)) instance.setProxyState(false, undefined);
       },
     });
@@ -153,7 +171,7 @@ export class DataRoles {
     });
   }
 
-  #receive(message: FromDataPlane): void {
+  #receive(message: Exclude<FromDataPlane, { kind: 'problem' | 'workers' }>): void {
     if (message.kind === 'state') this.#carried.get(message.key)?.setProxyState(message.ready, message.problem);
     else if (message.kind === 'ended') this.#onEnded.get(message.key)?.();
     else this.#onDrained?.();

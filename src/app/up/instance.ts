@@ -137,12 +137,13 @@ export class Instance {
     };
   }
 
-  runEntry(proxyPid: number | undefined): RunEntry {
+  runEntry(proxyPid: number | undefined, workerPids: readonly number[]): RunEntry {
     return createRunEntry({
       planned: this.planned,
       workload: this.#workload,
       pid: this.#applicationState.pid,
       proxyPid,
+      workerPids,
     });
   }
 

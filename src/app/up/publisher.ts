@@ -20,6 +20,7 @@ export interface Published {
   /** What is wrong with mesh.yaml as it is now. */
   readonly meshDiagnostics: readonly Diagnostic[];
   readonly proxyPidOf: (uid: string) => number | undefined;
+  readonly workerPidsOf: (uid: string) => readonly number[];
 }
 
 /** Numbers of the mesh's own processes. */
@@ -29,8 +30,8 @@ export interface OwnPids {
   readonly guard: number | undefined;
 }
 
-export function createRunEntries({ instances, proxyPidOf }: Published): RunEntry[] {
-  return instances.map((instance) => instance.runEntry(proxyPidOf(instance.uid)));
+export function createRunEntries({ instances, proxyPidOf, workerPidsOf }: Published): RunEntry[] {
+  return instances.map((instance) => instance.runEntry(proxyPidOf(instance.uid), workerPidsOf(instance.uid)));
 }
 
 /** The state as the control plane takes it. */
@@ -72,9 +73,9 @@ export function writeRunFile(
   run: Pick<RunFile, 'url' | 'directory' | 'runId'>,
   reporter: UpReporter,
 ): void {
-  const pids = [own.control, own.data, own.guard, ...workloads.flatMap(({ pid, proxyPid }) => [pid, proxyPid])];
+  const ofWorkloads = workloads.flatMap(({ pid, proxyPid, workerPids }) => [pid, proxyPid, ...workerPids]);
   const startTimes = new Map<string, string>();
-  for (const pid of pids) {
+  for (const pid of new Set([own.control, own.data, own.guard, ...ofWorkloads])) {
     const startTime = typeof pid === 'number' ? findStartTime(pid) : undefined;
     if (startTime !== undefined) startTimes.set(String(pid), startTime);
   }

@@ -25,6 +25,8 @@ export interface UpOptions {
   readonly directory: string;
   /** A data-plane process for every workload instead of one for all. */
   readonly isolate: boolean;
+  /** Processes that share the ports of each data plane, 1 or more. */
+  readonly workers: number;
   readonly reporter: UpReporter;
   /** Entry point of the program, for the mesh's own processes. */
   readonly program: string;
@@ -95,7 +97,12 @@ export class RunningMesh {
   #isStopping = false;
   #isStopped = false;
 
-  constructor({ reporter, program, isolate }: UpOptions, directory: string, state: StateFolder, mesh: MeshFile) {
+  constructor(
+    { reporter, program, isolate, workers }: UpOptions,
+    directory: string,
+    state: StateFolder,
+    mesh: MeshFile,
+  ) {
     this.#directory = directory;
     this.#state = state;
     this.#reporter = reporter;
@@ -116,7 +123,7 @@ export class RunningMesh {
         reporter.diagnostics(diagnostics);
       },
     });
-    this.#data = new DataRoles({ program, isolate, directory, socketPath, guard, reporter, onChange });
+    this.#data = new DataRoles({ program, isolate, workers, directory, socketPath, guard, reporter, onChange });
   }
 
   async start(): Promise<void> {
@@ -308,6 +315,7 @@ export class RunningMesh {
       instances: [...this.#instances.values()],
       meshDiagnostics: this.#meshDiagnostics,
       proxyPidOf: (uid) => this.#data.pidOf(uid),
+      workerPidsOf: (uid) => this.#data.workerPidsOf(uid),
     };
   }
 

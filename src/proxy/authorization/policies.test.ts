@@ -141,6 +141,10 @@ describe('principals', () => {
     assert.equal(admits({ orIds: { ids: [web, near] } }, { ip: '11.0.0.1' }), false);
     assert.equal(admits({ notId: web }), true);
     assert.equal(admits({ sourceIp: { addressPrefix: '10.0.0.0', prefixLen: 8 } }), true);
+    const forwarded = ['x-forwarded-for', '11.0.0.1'];
+    const remoteIp = { remoteIp: { addressPrefix: '11.0.0.0', prefixLen: 8 } };
+    assert.equal(admits(remoteIp, { headers: forwarded }), false, 'no header tells an address');
+    assert.equal(admits(remoteIp, { ip: '11.0.0.1' }), true);
   });
   it('have headers, each of several values for itself', () => {
     const header = (matcher: JsonObject, ...headers: string[]) =>
@@ -187,7 +191,6 @@ describe('what is not understood is refused', () => {
     ['metadata of a request', rules([{ metadata }])],
     ['metadata of a caller', rules(any, [{ metadata }])],
     ['filter state', rules(any, [{ filterState: { key: 'a', stringMatch: { exact: 'b' } } }])],
-    ['addresses that headers tell', rules(any, [{ remoteIp: { addressPrefix: '10.0.0.0', prefixLen: 8 } }])],
     ['other matchers', rules([{ matcher: extension }])],
     ['other path matchers', rules([{ uriTemplate: { name: 'a' } }])],
     [

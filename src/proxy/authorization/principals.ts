@@ -20,7 +20,8 @@ export function compilePrincipal({ identifier }: Principal): Rule {
       return always;
     case 'authenticated':
       return compileAuthenticated(identifier.value);
-    case 'sourceIp': // both are the peer here: no header and no proxy protocol tells another address
+    case 'sourceIp': // all are the peer here: no header is trusted and no proxy protocol read to tell another address
+    case 'remoteIp':
     case 'directRemoteIp':
       return compileAddressRange(identifier.value, 'remoteAddress');
     case 'header':

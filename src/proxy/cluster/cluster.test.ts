@@ -101,7 +101,19 @@ describe('endpoints', () => {
     assert.notEqual(third, second);
   });
 
-  it('that change in any way are new', () => {
+  it('whose weight alone changes keep their connections, and are chosen by the new one', () => {
+    const { cluster } = create();
+    cluster.setEndpoints([endpoint(1), endpoint(2)]);
+    const [first, second] = cluster.endpoints;
+    cluster.setEndpoints([endpoint(1), endpoint(2, { weight: 3 })]);
+    assert.deepEqual(cluster.endpoints, [first, second]);
+    const picked = Array.from({ length: 8 }, () => cluster.pick()!.options.port);
+    assert.equal(picked.filter((port) => port === 2).length, 6);
+    cluster.setEndpoints([endpoint(1), endpoint(2, { weight: 3, workloadSummary: 'a' })]);
+    assert.notEqual(cluster.endpoints[1], second);
+  });
+
+  it('that change in any other way are new', () => {
     const { cluster } = create();
     cluster.setEndpoints([endpoint(1)]);
     const [before] = cluster.endpoints;

@@ -126,7 +126,8 @@ export class Cluster {
     for (const config of configs) {
       const key = keyOf(config);
       const old = before.get(key);
-      const reusable = keep && old !== undefined && isDeepStrictEqual(known.get(key), config);
+      const reusable = keep && old !== undefined && isSamePlace(known.get(key), config);
+      if (reusable) old.weight = config.weight;
       after.set(key, reusable ? old : this.#create(config));
     }
     this.#endpoints = after;
@@ -139,10 +140,9 @@ export class Cluster {
   #create(config: EndpointConfig): Endpoint {
     const { tls, protocols } = transportFor(this.#config, config);
     const party: Party = config.workloadSummary === undefined ? unknownParty : partyOfSummary(config.workloadSummary);
-    return new Endpoint({
+    const options = {
       address: config.address,
       port: config.port,
-      weight: config.weight,
       connectTimeoutMs: this.#config.connectTimeoutMs,
       tls,
       protocols,
@@ -150,8 +150,14 @@ export class Cluster {
       connector: this.#connector,
       usage: this.usage,
       poolSettings: () => this.#config,
-    });
+    };
+    return new Endpoint(options, config.weight);
   }
+}
+
+/** Whether connections to `old` are connections to `config`: all but its weight is the same. */
+function isSamePlace(old: EndpointConfig | undefined, config: EndpointConfig): boolean {
+  return old !== undefined && isDeepStrictEqual({ ...old, weight: config.weight }, config);
 }
 
 function keyOf({ address, port }: EndpointConfig): string {

@@ -9,7 +9,6 @@ import type { Connector, ConnectOutcome, SessionCache, TlsTarget } from '../tls/
 export interface EndpointOptions {
   readonly address: string;
   readonly port: number;
-  readonly weight: number;
   readonly connectTimeoutMs: number;
   readonly tls: TlsTarget | undefined;
   /** Protocols to offer for bytes; for HTTP the listener's filter says its own. */
@@ -27,6 +26,8 @@ export class Endpoint implements Candidate {
   /** `address:port`, as in logs. */
   readonly host: string;
   active = 0;
+  /** Relative share of what is chosen; it may change while connections stay. */
+  weight: number;
   /** Series of calls to it, by who answers, and the own workload under which they were resolved. */
   readonly calls = new WeakMap<Party, { readonly self: Party; readonly series: CallSeries }>();
   readonly #sessions: SessionCache = new Map();
@@ -34,13 +35,10 @@ export class Endpoint implements Candidate {
   /** The same by the list itself: every request of a listener brings the same one. */
   readonly #poolsByList = new WeakMap<readonly string[], HttpPool>();
 
-  constructor(options: EndpointOptions) {
+  constructor(options: EndpointOptions, weight: number) {
     this.options = options;
+    this.weight = weight;
     this.host = `${options.address.includes(':') ? `[${options.address}]` : options.address}:${options.port}`;
-  }
-
-  get weight(): number {
-    return this.options.weight;
   }
 
   /**

@@ -15,6 +15,8 @@ export type Failure =
   | { readonly kind: 'protocol'; readonly reason: string }
   /** As many requests or connections as the cluster may have are under way. */
   | { readonly kind: 'overflow' }
+  /** This process has hardly any memory left. */
+  | { readonly kind: 'overload' }
   /** One attempt took longer than the route gives it. */
   | { readonly kind: 'try-timeout'; readonly afterMs: number }
   /** The answer was not complete in time; `isCallers`: in the time that a caller of gRPC gave it. */
@@ -99,6 +101,14 @@ export function answerFor(failure: Failure): FailureAnswer {
         details: 'upstream_reset_before_response_started{protocol_error}',
         body: `${reset}protocol error`,
       };
+    case 'overload':
+      return {
+        status: 503,
+        flags: 'OM',
+        details: 'overload',
+        body: 'envoy overloaded',
+        headers: ['x-envoy-overloaded', 'true'],
+      };
     case 'overflow':
       return {
         status: 503,
@@ -170,6 +180,8 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
       return `the instance of ${target} at ${endpoint ?? 'its address'} closed the connection before it answered`;
     case 'protocol':
       return `the instance of ${target} at ${endpoint ?? 'its address'} sent something that is not HTTP/1: ${failure.reason}`;
+    case 'overload':
+      return 'the proxy has hardly any memory left and takes no new requests until it has; see lateen_memory_pressure';
     case 'overflow':
       return `as many requests or connections to ${target} are under way as its DestinationRule allows`;
     case 'try-timeout':

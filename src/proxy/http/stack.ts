@@ -15,9 +15,11 @@ import { redirect } from './layers/redirect.js';
 import { requestId } from './layers/request-id.js';
 import { changeHeaders } from './layers/change-headers.js';
 import { retry } from './layers/retry.js';
+import { shedLoad } from './layers/shed-load.js';
 import { rewrite } from './layers/rewrite.js';
 import { timeOut } from './layers/time-out.js';
 import { trace } from './layers/trace.js';
+import { memoryPressure } from '../net/memory-pressure.js';
 import type { Failure } from './failures.js';
 import type { HttpSettings } from './environment.js';
 import type { Headers, ResponseHead } from './message.js';
@@ -57,6 +59,7 @@ export interface Stack {
 export function createStack(settings: HttpSettings): Stack {
   const layers: readonly (Layer | undefined)[] = [
     record, //                                                   sees every outcome, also what the layers below answer themselves
+    shedLoad(memoryPressure), //                                   costs nothing to refuse: nothing has been done yet
     settings.authority === undefined ? undefined : overrideAuthority(settings.authority), // before anything looks at the host
     normalizePath(settings), //                                  one path, decided once, for policies, matching and forwarding alike
     nameCaller, //                                               nobody below reads a claim that no certificate proves

@@ -12,10 +12,28 @@ export interface Handled {
   destroy(): void;
 }
 
+/** What a server does that was connected to ahead: it has spoken, or it has gone, or never was there. */
+export type ServerNews = 'spoke' | 'over';
+
+/** The way to a server, opened before it was known what the client's connection carries. */
+export interface OpenedAhead {
+  /** It is for this filter: `first` and all that follows is carried. */
+  claim(first: Buffer | undefined, onClose: () => void): Handled;
+  /** It is not: the server loses its connection, and nothing of it is counted or logged. */
+  abandon(): void;
+}
+
 /** Handles connections: HTTP or bytes. */
 export interface NetworkFilter {
   /** @param onClose called once when the connection is over, or handed to another listener */
   handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled;
+  /**
+   * Connects to the server of a connection that is this filter's unless its client says otherwise; the socket is left to the caller.
+   * Not there for filters that need a client's bytes first.
+   * @param onServer called at most once, not before this has returned
+   * @returns undefined where the client may not connect
+   */
+  openAhead?(socket: Socket, info: ConnectionInfo, onServer: (news: ServerNews) => void): OpenedAhead | undefined;
   /**
    * Takes the policies of `other`, a filter of newer configuration, for the next connection and the next request on open ones.
    * @returns false where the other is a filter of another kind

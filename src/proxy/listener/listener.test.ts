@@ -9,7 +9,7 @@ import { listenTcp, metadataOf, openSecrets, type Secrets } from '../../../test/
 import { encodePreamble } from '../../telemetry/peer-metadata.js';
 import { TlsAcceptor } from '../tls/acceptor.js';
 import type { ConnectionInfo } from './connection-info.js';
-import type { FilterChain, FilterChainMatch, Handled, NetworkFilter } from './filter-chain.js';
+import type { FilterChain, FilterChainMatch, Handled, NetworkFilter, ServerNews } from './filter-chain.js';
 import { Listener, type ListenerConfig } from './listener.js';
 
 const serverUri = 'spiffe://cluster.local/ns/shop/sa/server';
@@ -32,10 +32,19 @@ interface Taken {
   drained: boolean;
 }
 
+/** A server that a chain was asked to connect to ahead. */
+interface Ahead {
+  readonly chain: string;
+  /** What becomes of it. */
+  state: 'open' | 'claimed' | 'abandoned';
+  readonly news: (news: ServerNews) => void;
+}
+
 /** Chains that note what they are given, in a listener that real connections are handed to. */
 class Scene {
   readonly taken: Taken[] = [];
   readonly refused: string[] = [];
+  readonly ahead: Ahead[] = [];
   /** Which chains took policies of which others, in turn. */
   readonly policies: string[] = [];
   /** Filters of the kind that all chains have. */
@@ -98,6 +107,31 @@ class Scene {
     };
     this.chainNames.set(chain.filter, key);
     return chain;
+  }
+
+  /** The same for bytes, whose servers may speak first. */
+  bytesChain(key: string, match: Partial<FilterChainMatch> = {}): FilterChain {
+    const chain = this.chain(key, match);
+    const { filter } = chain;
+    filter.openAhead = (socket, info, news) => {
+      const ahead: Ahead = { chain: key, state: 'open', news };
+      this.ahead.push(ahead);
+      this.#wake?.();
+      return {
+        claim: (first, onClose) => {
+          ahead.state = 'claimed';
+          return filter.handle(socket, first, info, onClose);
+        },
+        abandon: () => (ahead.state = 'abandoned'),
+      };
+    };
+    return chain;
+  }
+
+  /** The next server that is connected to ahead. */
+  async nextAhead(): Promise<Ahead> {
+    while (this.ahead.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+    return this.ahead.shift()!;
   }
 
   async open(): Promise<this> {
@@ -232,6 +266,147 @@ describe('a connection', () => {
     const socket = dial(at.port);
     socket.write('GET / HTTP/1.1\r\n');
     assert.equal(await at.next(), 'plaintext');
+  });
+});
+
+describe('a connection whose client is silent', () => {
+  const request = 'GET / HTTP/1.1\r\n\r\n';
+  const detecting = (at: Scene) => [
+    at.chain('http', { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] }),
+    at.bytesChain('bytes', { transportProtocol: 'raw_buffer' }),
+  ];
+  const open = () => scene(detecting, { inspectionTimeoutMs: 1 });
+  const learnHttp = async (at: Scene) => {
+    dial(at.port).write(request);
+    assert.equal((await at.take()).chain, 'http');
+    at.ahead.length = 0; // one that was quicker than the request
+  };
+
+  it('is bytes once its server has spoken, and from then on servers are not waited for', async () => {
+    const at = await open();
+    dial(at.port);
+    const ahead = await at.nextAhead();
+    assert.deepEqual([at.taken.length, at.listener.learned], [0, undefined]);
+    ahead.news('spoke');
+    assert.equal((await at.take()).chain, 'bytes');
+    assert.equal(ahead.state, 'claimed');
+    assert.equal(at.listener.learned?.protocol, 'server-first');
+    at.listener.reconfigure(at.config([...at.listener.config.chains], { inspectionTimeoutMs: 2 ** 31 - 1 }));
+    dial(at.port);
+    (await at.nextAhead()).news('spoke');
+    assert.equal((await at.take()).chain, 'bytes');
+  });
+
+  for (const [name, text, learned] of [
+    ['HTTP', request, 'http'],
+    ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'http2'],
+  ] as const)
+    it(`is ${name} where that comes before its server has spoken, which loses its connection`, async () => {
+      const at = await open();
+      const socket = dial(at.port);
+      const ahead = await at.nextAhead();
+      socket.write(text);
+      const taken = await at.take();
+      assert.equal(taken.chain, 'http');
+      assert.equal(ahead.state, 'abandoned');
+      assert.equal(await received(taken, text.length), text);
+      assert.equal(at.listener.learned?.protocol, learned);
+    });
+
+  it('is bytes with the bytes that come, to the server that waits for them', async () => {
+    const at = await open();
+    const socket = dial(at.port);
+    const ahead = await at.nextAhead();
+    socket.write('\0hello');
+    const taken = await at.take();
+    assert.deepEqual([taken.chain, String(taken.first), ahead.state], ['bytes', '\0hello', 'claimed']);
+    assert.equal(at.listener.learned?.protocol, 'client-first');
+  });
+
+  it('is bytes where its server has gone, or it ends itself, and that tells nothing of the port', async () => {
+    const at = await open();
+    dial(at.port);
+    (await at.nextAhead()).news('over');
+    assert.equal((await at.take()).chain, 'bytes');
+    const socket = dial(at.port);
+    const ahead = await at.nextAhead();
+    socket.end();
+    assert.equal((await at.take()).chain, 'bytes');
+    assert.equal(ahead.state, 'claimed');
+    assert.equal(at.listener.learned, undefined);
+  });
+
+  it('is not taken for bytes on a port of HTTP, even where its server goes', async () => {
+    const at = await open();
+    await learnHttp(at);
+    const socket = dial(at.port);
+    const ahead = await at.nextAhead();
+    ahead.news('over');
+    assert.equal(ahead.state, 'abandoned');
+    socket.write(request);
+    assert.equal((await at.take()).chain, 'http');
+  });
+
+  it('is heard by a server that speaks first on a port that was taken for HTTP, which mends that', async () => {
+    const at = await open();
+    await learnHttp(at);
+    dial(at.port);
+    (await at.nextAhead()).news('spoke');
+    assert.equal((await at.take()).chain, 'bytes');
+    assert.equal(at.listener.learned?.protocol, 'server-first');
+  });
+
+  it('of HTTP on a port that was taken for a server that speaks first is HTTP, which mends that', async () => {
+    const at = await open();
+    dial(at.port);
+    (await at.nextAhead()).news('spoke');
+    await at.take();
+    const socket = dial(at.port);
+    const ahead = await at.nextAhead();
+    socket.write(request);
+    assert.equal((await at.take()).chain, 'http');
+    assert.equal(ahead.state, 'abandoned');
+    assert.equal(at.listener.learned?.protocol, 'http');
+  });
+
+  it('goes where newer configuration says, not to the server that was connected to before', async () => {
+    const at = await open();
+    const socket = dial(at.port);
+    const ahead = await at.nextAhead();
+    at.listener.reconfigure(at.config([at.bytesChain('other')]));
+    socket.write('\0');
+    assert.equal((await at.take()).chain, 'other');
+    assert.equal(ahead.state, 'abandoned');
+  });
+
+  it('is no work, so that draining does not wait for it', async () => {
+    const at = await open();
+    const socket = dial(at.port);
+    await at.nextAhead();
+    assert.equal(at.listener.hasWork, false);
+    socket.write('GE');
+    while (!at.listener.hasWork) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('has its server left alone where that is not for it', async () => {
+    const at = await scene(
+      (self) => {
+        const chain = self.bytesChain('bytes');
+        chain.filter.openAhead = () => undefined;
+        return [chain];
+      },
+      { inspectionTimeoutMs: 1 },
+    );
+    dial(at.port);
+    assert.equal((await at.take()).chain, 'bytes');
+  });
+
+  it('tells nothing of a port that is declared', async () => {
+    const at = await scene((self) => [self.bytesChain('bytes')], { inspectionTimeoutMs: 1, inspectsHttp: false });
+    dial(at.port);
+    (await at.nextAhead()).news('spoke');
+    await at.take();
+    assert.equal(at.listener.learned, undefined);
   });
 });
 

@@ -1,12 +1,14 @@
 // A place where connections arrive. Looks at their first bytes where there is something to choose, ends TLS, and hands them
 // to the chain that is meant for them. New configuration replaces chains at once; connections of old ones end in order.
-import net, { type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import { unknownParty, type Party } from '../../telemetry/istio-labels.js';
+import type { LearnedPort } from '../../telemetry/learned-ports.js';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import { Backoff } from '../../util/backoff.js';
 import { connectionLimit } from '../net/connection-limit.js';
+import { createOwnServer, type ConnectionServer } from '../net/connection-server.js';
 import { resetSocket } from '../net/reset-socket.js';
 import { sweep, type Swept } from '../net/sweeper.js';
 import type { RefusalKind } from '../tls/acceptor.js';
@@ -15,7 +17,9 @@ import { exchangePreambles, hasPreamble } from '../tls/preamble.js';
 import { readClientHello } from '../tls/client-hello.js';
 import type { ConnectionInfo } from './connection-info.js';
 import { detectHttp } from './detect-http.js';
-import { findChain, type FilterChain, type Handled, type Inspection } from './filter-chain.js';
+import { findChain, type FilterChain, type Handled, type Inspection, type OpenedAhead } from './filter-chain.js';
+import { PortKnowledge } from './port-knowledge.js';
+import { UndecidedConnection } from './undecided-connection.js';
 
 export interface ListenerConfig {
   readonly name: string;
@@ -24,7 +28,7 @@ export interface ListenerConfig {
   readonly direction: 'inbound' | 'outbound';
   readonly inspectsTls: boolean;
   readonly inspectsHttp: boolean;
-  /** How long the first bytes may take; then the connection counts as bytes. */
+  /** How long the first bytes may take; then the server is given the word, or the connection counts as bytes. */
   readonly inspectionTimeoutMs: number;
   readonly chains: readonly FilterChain[];
   /** Route configurations that it refers to. */
@@ -35,6 +39,8 @@ export interface ListenerConfig {
 
 /** What a listener uses of the workload's proxy. */
 export interface ListenerEnvironment {
+  /** Absent: the process opens its ports itself. */
+  readonly createServer?: () => ConnectionServer;
   readonly metadata: () => NodeMetadata;
   /** The workload's own SPIFFE ID, once it has one. */
   readonly ownUri: () => string;
@@ -47,8 +53,17 @@ export interface ListenerEnvironment {
 /** How long connections of replaced chains may go on: Istio's drain duration. */
 const drainMs = 45_000;
 
+/** How long a beginning may stay one that could become several things. */
+const longestDoubtMs = 1000;
+
 /** How long before the end of a certificate a connection is asked to end. */
 const expiryNoticeMs = 500;
+
+/** The server of an undecided connection, and the chain by which it was found. */
+interface Opened {
+  readonly ahead: OpenedAhead;
+  readonly chain: FilterChain;
+}
 
 interface Live {
   /** Undefined only while the filter takes over. */
@@ -60,11 +75,12 @@ interface Live {
 export class Listener implements Swept {
   readonly #environment: ListenerEnvironment;
   readonly #live = new Set<Live>();
-  /** Connections that no filter has yet. */
-  readonly #opening = new Set<Socket>();
+  /** Connections that no filter has yet; those of which it is not known what they are with what is known. */
+  readonly #opening = new Map<Socket, UndecidedConnection | undefined>();
+  readonly #knowledge = new PortKnowledge();
   readonly #backoff = new Backoff({ firstMs: 100, longestMs: 5000 });
   #config: ListenerConfig;
-  #server: Server | undefined;
+  #server: ConnectionServer | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #stopSweeping: () => void;
@@ -89,6 +105,13 @@ export class Listener implements Swept {
     return this.#config;
   }
 
+  /** What was learned of the port; undefined where it is declared, or nothing has come yet. */
+  get learned(): LearnedPort | undefined {
+    const { learned: protocol, sinceMs } = this.#knowledge;
+    if (protocol === undefined || !this.#config.inspectsHttp) return undefined;
+    return { listener: this.#config.name, protocol, sinceMs };
+  }
+
   /** Whether it takes connections. */
   get isListening(): boolean {
     return this.#config.address === undefined || this.#server?.listening === true;
@@ -96,7 +119,10 @@ export class Listener implements Swept {
 
   /** Whether a connection has something under way. */
   get hasWork(): boolean {
-    return this.#opening.size > 0 || [...this.#live].some(({ handled }) => handled?.isIdle === false);
+    return (
+      [...this.#opening.values()].some((undecided) => undecided === undefined || undecided.hasSpoken) ||
+      [...this.#live].some(({ handled }) => handled?.isIdle === false)
+    );
   }
 
   /** Begins to listen, and goes on trying where the port is taken; `onListening` is called once it works. */
@@ -106,7 +132,7 @@ export class Listener implements Swept {
       onListening();
       return;
     }
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+    const server = (this.#environment.createServer ?? createOwnServer)();
     server.on('connection', (socket) => {
       if (connectionLimit.take(socket)) this.accept(socket, undefined);
       else this.#shed(socket);
@@ -163,13 +189,13 @@ export class Listener implements Swept {
     this.#stopListening();
     this.#stopSweeping();
     for (const { handled } of this.#live) handled?.destroy();
-    for (const socket of this.#opening) socket.destroy();
+    for (const socket of this.#opening.keys()) socket.destroy();
     for (const chain of this.#config.chains) chain.tls?.close();
   }
 
   /** Handles a connection that has arrived, here or inside the proxy. */
   accept(socket: Socket, first: Buffer | undefined): void {
-    this.#opening.add(socket);
+    this.#opening.set(socket, undefined);
     socket.on('error', ignore);
     socket.once('close', () => this.#opening.delete(socket));
     if (this.#config.inspectsTls || this.#config.inspectsHttp) this.#inspect(socket, first);
@@ -177,30 +203,35 @@ export class Listener implements Swept {
   }
 
   #inspect(socket: Socket, first: Buffer | undefined): void {
-    let held = first;
-    const finish = (inspection: Inspection) => {
-      clearTimeout(timer);
-      socket.off('data', onData);
-      socket.off('end', onEnd);
-      socket.pause();
-      this.#route(socket, held, inspection);
-    };
-    const look = () => {
-      const inspection = this.#tell(held ?? nothing);
-      if (inspection !== undefined) finish(inspection);
-    };
-    const onData = (chunk: Buffer) => {
-      held = held === undefined ? chunk : Buffer.concat([held, chunk]);
-      look();
-    };
-    // Ended without having said enough: it is what it looks like now.
-    const onEnd = () => finish(plainInspection);
-    const timer = setTimeout(() => finish(plainInspection), this.#config.inspectionTimeoutMs);
-    socket.once('close', () => clearTimeout(timer));
-    socket.on('data', onData);
-    socket.on('end', onEnd);
-    if (held !== undefined) look();
-    else if (socket.readableEnded) onEnd();
+    const { inspectionTimeoutMs } = this.#config;
+    let chain: FilterChain | undefined;
+    const undecided = new UndecidedConnection(socket, first, {
+      tell: (bytes) => this.#tell(bytes),
+      waitMs: this.#knowledge.waitMs(inspectionTimeoutMs),
+      doubtMs: Math.max(longestDoubtMs, inspectionTimeoutMs),
+      openAhead: (onServer) => {
+        chain = findChain(this.#config.chains, plainInspection);
+        return chain?.tls === undefined
+          ? chain?.filter.openAhead?.(socket, plainInfo(socket, undefined), onServer)
+          : undefined;
+      },
+      expectsRequest: () => this.#knowledge.isHttp,
+      onServerFirst: () => this.#knowledge.note('server-first', Date.now()),
+      onDecided: (told, held, ahead) => {
+        this.#opening.set(socket, undefined);
+        if (told !== undefined) this.#learn(told);
+        this.#route(socket, held, told ?? plainInspection, ahead && { ahead, chain: chain! });
+      },
+    });
+    this.#opening.set(socket, undecided);
+    undecided.start();
+  }
+
+  /** Notes what a client's first bytes have told. */
+  #learn({ transportProtocol, applicationProtocols }: Inspection): void {
+    if (transportProtocol === 'tls' || !this.#config.inspectsHttp) return;
+    if (applicationProtocols === detectedProtocols.http2) this.#knowledge.note('http2', Date.now());
+    else this.#knowledge.note(applicationProtocols === detectedProtocols.http ? 'http' : 'client-first', Date.now());
   }
 
   /** What the bytes are; undefined where more are needed. */
@@ -221,8 +252,10 @@ export class Listener implements Swept {
     return { ...plainInspection, applicationProtocols: detectedProtocols[http] };
   }
 
-  #route(socket: Socket, first: Buffer | undefined, inspection: Inspection): void {
+  #route(socket: Socket, first: Buffer | undefined, inspection: Inspection, opened?: Opened): void {
     const chain = findChain(this.#config.chains, inspection);
+    const ahead = opened !== undefined && opened.chain === chain && !this.#closed ? opened.ahead : undefined;
+    if (ahead === undefined) opened?.ahead.abandon();
     if (chain === undefined || this.#closed) {
       const isTls = inspection.transportProtocol === 'tls';
       if (isTls) this.#refuse(socket, 'handshake', 'no filter chain takes this TLS connection');
@@ -230,12 +263,7 @@ export class Listener implements Swept {
       return;
     }
     if (chain.tls === undefined) {
-      this.#handle(socket, first, chain, {
-        ...addressesOf(socket),
-        serverName: inspection.serverName,
-        ...anonymous,
-        reset: () => resetSocket(socket),
-      });
+      this.#handle(socket, first, chain, plainInfo(socket, inspection.serverName), ahead);
       return;
     }
     chain.tls.accept(socket, first ?? nothing, inspection.applicationProtocols, (accepted) => {
@@ -255,7 +283,7 @@ export class Listener implements Swept {
     serverName: string | undefined,
     reset: () => void,
   ): void {
-    this.#opening.add(socket);
+    this.#opening.set(socket, undefined);
     socket.once('close', () => this.#opening.delete(socket));
     socket.on('error', ignore);
     const addresses = addressesOf(socket);
@@ -280,12 +308,19 @@ export class Listener implements Swept {
     });
   }
 
-  #handle(socket: Socket, first: Buffer | undefined, chain: FilterChain, info: ConnectionInfo): void {
+  #handle(
+    socket: Socket,
+    first: Buffer | undefined,
+    chain: FilterChain,
+    info: ConnectionInfo,
+    ahead?: OpenedAhead,
+  ): void {
     this.#opening.delete(socket);
     const live: Live = { handled: undefined, chain, expiresAtMs: info.expiresAtMs };
     this.#live.add(live);
     if (!this.#config.chains.includes(chain)) takePolicies(chain, this.#config.chains); // it may have gone while it was opened
-    live.handled = chain.filter.handle(socket, first, info, () => this.#live.delete(live));
+    const onClose = () => this.#live.delete(live);
+    live.handled = ahead?.claim(first, onClose) ?? chain.filter.handle(socket, first, info, onClose);
     if (this.#closed || !this.#config.chains.includes(chain)) this.#drainConnections((other) => other === live);
   }
 
@@ -341,6 +376,10 @@ function takePolicies(gone: FilterChain, chains: readonly FilterChain[]): void {
   const likest = chains.find(({ match }) => isDeepStrictEqual(match, gone.match));
   if (likest !== undefined && gone.filter.takePolicies(likest.filter)) return;
   chains.some(({ filter }) => gone.filter.takePolicies(filter));
+}
+
+function plainInfo(socket: Socket, serverName: string | undefined): ConnectionInfo {
+  return { ...addressesOf(socket), serverName, ...anonymous, reset: () => resetSocket(socket) };
 }
 
 function addressesOf(socket: Socket): Pick<ConnectionInfo, 'localAddress' | 'remoteAddress'> {

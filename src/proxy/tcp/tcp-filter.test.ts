@@ -9,14 +9,18 @@ import { unknownParty } from '../../telemetry/istio-labels.js';
 import { SeriesRegistry } from '../../telemetry/series.js';
 import type { ClusterLimits } from '../config/cluster-limits.js';
 import { Cluster } from '../cluster/cluster.js';
+import type { ServerNews } from '../listener/filter-chain.js';
 import type { Swept } from '../net/sweeper.js';
 import type { Connector, ConnectOutcome } from '../tls/connector.js';
 import { TcpFilter, type TcpSettings } from './tcp-filter.js';
 
-/** A connection to a server, both in memory; `tick` is the sweeper's, that many milliseconds from now. */
-function connect(
+const unlimited = { idleTimeoutMs: Infinity, maxDurationMs: Infinity };
+
+/** A filter for connections to a server in memory, and a client for it. */
+function open(
   limits: Pick<TcpSettings, 'idleTimeoutMs' | 'maxDurationMs'>,
   clusterLimits: Partial<ClusterLimits> = {},
+  connectOutcome: 'connected' | 'refused' = 'connected',
 ) {
   const [caller, server] = [new MemorySocket(), new MemorySocket()];
   const connector = {
@@ -28,7 +32,8 @@ function connect(
         protocol: undefined,
         reset: () => server.destroy(),
       };
-      done({ ok: true, connection: { socket: server.socket, ...rest } });
+      if (connectOutcome === 'refused') done({ ok: false, reason: 'connection refused', timedOut: false });
+      else done({ ok: true, connection: { socket: server.socket, ...rest } });
       return () => undefined;
     },
   } as unknown as Connector;
@@ -73,14 +78,23 @@ function connect(
     protocol: undefined,
     reset: () => caller.destroy(),
   };
-  const handled = filter.handle(caller.socket, undefined, info, () => undefined) as unknown as Swept;
-  return {
-    caller,
-    server,
-    logged,
-    usage: cluster.usage,
-    tick: (afterMs: number) => handled.onTick(performance.now() + afterMs),
-  };
+  return { caller, server, logged, usage: cluster.usage, filter, info };
+}
+
+/** A connection to a server, both in memory; `tick` is the sweeper's, that many milliseconds from now. */
+function connect(...options: Parameters<typeof open>) {
+  const { filter, info, ...rest } = open(...options);
+  const handled = filter.handle(rest.caller.socket, undefined, info, () => undefined) as unknown as Swept;
+  return { ...rest, tick: (afterMs: number) => handled.onTick(performance.now() + afterMs) };
+}
+
+/** A server that was connected to ahead of its client's first byte. */
+async function openAhead(...options: Parameters<typeof open>) {
+  const { filter, info, ...rest } = open(...options);
+  const news: ServerNews[] = [];
+  const ahead = filter.openAhead(rest.caller.socket, info, (one) => news.push(one))!;
+  await settle();
+  return { ...rest, ahead, news };
 }
 
 describe('a connection of bytes', () => {
@@ -126,5 +140,86 @@ describe('a connection of bytes', () => {
     await settle();
     assert.deepEqual([caller.destroyed, server.destroyed], [true, true]);
     assert.equal(logged[0]?.responseFlags, 'DT');
+  });
+});
+
+describe('a server that is connected to ahead', () => {
+  it('and speaks first is heard from its first byte once the connection is claimed', async () => {
+    const { caller, server, ahead, news, logged } = await openAhead(unlimited);
+    server.receive('hel');
+    await settle();
+    server.receive('lo');
+    await settle();
+    assert.deepEqual([news, caller.sent], [['spoke'], '']);
+    ahead.claim(undefined, () => undefined);
+    await settle();
+    assert.equal(caller.sent, 'hello');
+    caller.receive('hi');
+    await settle();
+    assert.equal(server.sent, 'hi');
+    assert.deepEqual(logged, []);
+  });
+
+  it('hears what the client has said where that is claimed first', async () => {
+    const { server, ahead, news } = await openAhead(unlimited);
+    ahead.claim(Buffer.from('first'), () => undefined);
+    await settle();
+    assert.deepEqual([news, server.sent], [[], 'first']);
+  });
+
+  it('and waits for requests is told by an answer of HTTP, or by going', async () => {
+    for (const act of [
+      (server: MemorySocket) => server.receive('HTTP/1.1 408 Request Timeout\r\n'),
+      (server: MemorySocket) => server.receiveEnd(),
+      (server: MemorySocket) => server.destroy(),
+    ]) {
+      const { server, news } = await openAhead(unlimited);
+      act(server);
+      await settle(8);
+      assert.deepEqual(news, ['over']);
+    }
+  });
+
+  it('is lost without a trace when it is abandoned, at whatever time', async () => {
+    for (const said of ['', 'hello']) {
+      const { caller, server, ahead, logged, usage } = await openAhead(unlimited);
+      if (said !== '') server.receive(said);
+      await settle();
+      assert.equal(usage.connections, 1);
+      ahead.abandon();
+      await settle(8);
+      assert.deepEqual([server.destroyed, caller.destroyed, usage.connections, logged], [true, false, 0, []]);
+    }
+  });
+
+  it('and is not there ends the connection when it is claimed, not before', async () => {
+    const { caller, ahead, news, logged } = await openAhead(unlimited, {}, 'refused');
+    assert.deepEqual([news, caller.destroyed], [['over'], false]);
+    ahead.claim(undefined, () => undefined);
+    await settle();
+    assert.equal(caller.destroyed, true);
+    assert.equal(logged[0]?.responseFlags, 'UF,URX');
+  });
+
+  it('and has ended passes its end on when it is claimed', async () => {
+    for (const act of [(server: MemorySocket) => server.receiveEnd(), (server: MemorySocket) => server.destroy()]) {
+      const { caller, server, ahead, usage } = await openAhead(unlimited);
+      act(server);
+      await settle(8);
+      let closed = 0;
+      ahead.claim(undefined, () => closed++);
+      await settle();
+      assert.equal(caller.writableEnded || caller.destroyed, true);
+      caller.receiveEnd();
+      await settle(8);
+      assert.deepEqual([closed, usage.connections], [1, 0]);
+    }
+  });
+
+  it('goes with a client that goes', async () => {
+    const { caller, server, logged, usage } = await openAhead(unlimited);
+    caller.destroy();
+    await settle(8);
+    assert.deepEqual([server.destroyed, usage.connections, logged[0]?.responseFlags], [true, 0, 'DC']);
   });
 });

@@ -10,9 +10,10 @@ import type { Cluster } from '../cluster/cluster.js';
 import type { Endpoint } from '../cluster/endpoint.js';
 import type { AccessLogTarget } from '../http/environment.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
-import type { Handled, NetworkFilter } from '../listener/filter-chain.js';
+import type { Handled, NetworkFilter, OpenedAhead, ServerNews } from '../listener/filter-chain.js';
 import type { Connected } from '../tls/connector.js';
 import { sweep, type Swept } from '../net/sweeper.js';
+import { awaitServer, type AwaitedServer } from './await-server.js';
 import { relay } from './relay.js';
 
 export interface TcpDestination extends Weighted {
@@ -57,11 +58,28 @@ export class TcpFilter implements NetworkFilter {
   }
 
   handle(socket: Socket, first: Buffer | undefined, info: ConnectionInfo, onClose: () => void): Handled {
+    const connection = this.#create(socket, info);
+    if (connection.claim(first, onClose, this.#settings.policies)) connection.connect(undefined);
+    return connection;
+  }
+
+  openAhead(socket: Socket, info: ConnectionInfo, onServer: (news: ServerNews) => void): OpenedAhead | undefined {
+    if (this.#settings.policies?.findDenial(info, undefined) !== undefined) return undefined;
+    const connection = this.#create(socket, info);
+    connection.connect(onServer);
+    return {
+      claim: (first, onClose) => {
+        if (connection.claim(first, onClose, this.#settings.policies)) connection.proceed();
+        return connection;
+      },
+      abandon: () => connection.abandon(),
+    };
+  }
+
+  #create(socket: Socket, info: ConnectionInfo): TcpConnection {
     const { destinations } = this.#settings;
     const cluster = pickByWeight(destinations, this.#totalWeight, this.#environment.random)?.cluster ?? '';
-    const connection = new TcpConnection(socket, info, cluster, this.#settings, this.#environment, onClose);
-    connection.open(first);
-    return connection;
+    return new TcpConnection(socket, info, cluster, this.#settings, this.#environment);
   }
 }
 
@@ -71,10 +89,14 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   readonly upstreamCluster: string;
   readonly #settings: TcpSettings;
   readonly #environment: TcpEnvironment;
-  readonly #onClose: () => void;
-  #cluster: Cluster | undefined;
+  /** Undefined while it is not known whether the client's connection is one of bytes. */
+  #claim: { readonly first: Buffer | undefined; readonly onClose: () => void } | undefined;
+  #onServer: ((news: ServerNews) => void) | undefined;
+  readonly #cluster: Cluster | undefined;
   #endpoint: Endpoint | undefined;
-  #upstream: Socket | undefined;
+  #upstream: Connected | undefined;
+  #waiting: AwaitedServer | undefined;
+  #failure: { readonly flags: string; readonly destination: Party } | undefined;
   #series: Series | undefined;
   #giveUp: (() => void) | undefined;
   #over = false;
@@ -103,40 +125,47 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     cluster: string,
     settings: TcpSettings,
     environment: TcpEnvironment,
-    onClose: () => void,
   ) {
     this.#socket = socket;
     this.#info = info;
     this.upstreamCluster = cluster;
     this.#settings = settings;
     this.#environment = environment;
-    this.#onClose = onClose;
+    this.#cluster = environment.findCluster(cluster);
   }
 
   readonly isIdle = false;
 
-  open(first: Buffer | undefined): void {
-    const socket = this.#socket;
-    socket.pause();
-    socket.once('close', this.#onEarlyClose);
-    this.#cluster = this.#environment.findCluster(this.upstreamCluster);
+  /**
+   * Takes the client's side over, unless it may not connect.
+   * @returns whether it may
+   */
+  claim(first: Buffer | undefined, onClose: () => void, policies: Policies | undefined): boolean {
+    this.#claim = { first, onClose };
+    this.#socket.pause();
     // Envoy waits for the first byte; here a server that speaks first is not heard by those who may not connect.
-    const denial = this.#settings.policies?.findDenial(this.#info, undefined);
-    if (denial !== undefined) {
-      countDenial(this.#environment, denial, 'tcp');
-      this.connectionTerminationDetails = denial.details;
-      this.#finish('-', unknownParty);
-      return;
-    }
+    const denial = policies?.findDenial(this.#info, undefined);
+    if (denial === undefined) return true;
+    countDenial(this.#environment, denial, 'tcp');
+    this.connectionTerminationDetails = denial.details;
+    this.#upstream?.socket.destroy();
+    this.#finish('-', unknownParty);
+    return false;
+  }
+
+  /** @param onServer what the server does before the connection is claimed; undefined where it is */
+  connect(onServer: ((news: ServerNews) => void) | undefined): void {
+    this.#onServer = onServer;
+    this.#socket.once('close', this.#onEarlyClose);
     this.#endpoint = this.#cluster?.pick();
     if (this.#endpoint === undefined) {
-      this.#finish(this.#cluster === undefined ? 'NC' : 'UH', unknownParty);
+      this.#fail(this.#cluster === undefined ? 'NC' : 'UH', unknownParty);
       return;
     }
     const { usage, outliers } = this.#cluster!;
     if (!usage.hasRoomForConnection) {
       this.#endpoint = undefined;
-      this.#finish('UO', unknownParty);
+      this.#fail('UO', unknownParty);
       return;
     }
     const endpoint = this.#endpoint;
@@ -146,12 +175,28 @@ class TcpConnection implements Handled, AccessRecord, Swept {
     this.#giveUp = endpoint.connect((outcome) => {
       this.#giveUp = undefined;
       outliers?.record(endpoint, outcome.ok ? 200 : 'failed');
-      if (outcome.ok) this.#join(first, outcome.connection);
+      if (outcome.ok) this.#onConnected(outcome.connection);
       else {
         this.upstreamTransportFailureReason = outcome.reason.replace(/\s/g, '_');
-        this.#finish('UF,URX', endpoint.options.party);
+        this.#fail('UF,URX', endpoint.options.party);
       }
     });
+  }
+
+  /** Goes on with what has become of the server while the connection was not claimed. */
+  proceed(): void {
+    if (this.#failure !== undefined) this.#finish(this.#failure.flags, this.#failure.destination);
+    else if (this.#waiting !== undefined) this.#join(this.#waiting.stop());
+  }
+
+  /** Ends the way to the server as if it had not been opened; the client's side is somebody else's. */
+  abandon(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#socket.off('close', this.#onEarlyClose);
+    this.#giveUp?.();
+    this.#upstream?.socket.destroy();
+    this.#release();
   }
 
   /** Bytes cannot be drained: the connection goes on until its ends close it, or until the drain time is over. */
@@ -161,15 +206,25 @@ class TcpConnection implements Handled, AccessRecord, Swept {
 
   destroy(): void {
     this.#socket.destroy();
-    this.#upstream?.destroy();
+    this.#upstream?.socket.destroy();
   }
 
-  #join(first: Buffer | undefined, { socket: upstream, first: firstOfUpstream, peer, reset }: Connected): void {
+  #onConnected(connected: Connected): void {
+    this.#upstream = connected;
+    connected.socket.on('error', () => undefined); // 'close' follows
+    this.upstreamLocalAddress = `${connected.socket.localAddress}:${connected.socket.localPort}`;
+    if (this.#claim !== undefined) this.#join(connected);
+    else this.#waiting = awaitServer(connected, (news) => this.#onServer?.(news));
+  }
+
+  #join({ socket: upstream, first: firstOfUpstream, peer, reset }: Connected): void {
     const socket = this.#socket;
+    const { first } = this.#claim!;
+    if (upstream.destroyed) {
+      this.#finish('-', peer ?? this.#endpoint!.options.party);
+      return;
+    }
     socket.off('close', this.#onEarlyClose);
-    this.#upstream = upstream;
-    this.upstreamLocalAddress = `${upstream.localAddress}:${upstream.localPort}`;
-    upstream.on('error', () => undefined); // 'close' follows
     const series = this.#open('-', peer ?? this.#endpoint!.options.party, peer !== undefined);
     relay(
       { socket, first, reset: this.#info.reset },
@@ -199,8 +254,16 @@ class TcpConnection implements Handled, AccessRecord, Swept {
 
   readonly #onEarlyClose = (): void => {
     this.#giveUp?.();
+    this.#upstream?.socket.destroy();
     this.#finish('DC', this.#endpoint?.options.party ?? unknownParty);
   };
+
+  /** There is no server; whoever has claimed the connection loses it now, others when they do. */
+  #fail(flags: string, destination: Party): void {
+    this.#failure = { flags, destination };
+    if (this.#claim !== undefined) this.proceed();
+    else queueMicrotask(() => this.#onServer?.('over'));
+  }
 
   /** Ends a connection that never reached its endpoint. */
   #finish(flags: string, destination: Party): void {
@@ -244,15 +307,18 @@ class TcpConnection implements Handled, AccessRecord, Swept {
   #close(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#stopSweeping();
     this.durationMs = performance.now() - this.#startMs;
     this.#series?.add(connectionLayout.closed, 1);
-    if (this.#endpoint !== undefined) {
-      this.#endpoint.active--;
-      this.#cluster!.usage.connections--;
-    }
+    this.#release();
     for (const log of this.#environment.accessLogs) log.write(log.format(this));
-    this.#onClose();
+    this.#claim?.onClose();
+  }
+
+  #release(): void {
+    this.#stopSweeping();
+    if (this.#endpoint === undefined) return;
+    this.#endpoint.active--;
+    this.#cluster!.usage.connections--;
   }
 
   get downstreamLocalAddress(): string {

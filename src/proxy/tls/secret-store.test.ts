@@ -35,7 +35,7 @@ describe('a secret store', () => {
   }
 
   /** Starts a store; resolves with it when its first request has been dealt with. */
-  async function start(t: TestContext, random = 0.5): Promise<SecretStore> {
+  async function start(t: TestContext, random = 0.5, ticketSecret?: Uint8Array): Promise<SecretStore> {
     t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: startMs });
     const store = new SecretStore({
       requestCertificate: (csr) => {
@@ -47,6 +47,7 @@ describe('a secret store', () => {
         settled();
       },
       random: () => random,
+      ...(ticketSecret && { ticketSecret }),
     });
     stores.push(store);
     store.watch(() => settled());
@@ -171,6 +172,21 @@ describe('a secret store', () => {
     pass(t, 13 * hourMs);
     await outcome;
     assert.notEqual(ticketKeys(), first);
+  });
+
+  it('has the key of session tickets in common with who has the same secret and the same root, and the key of no certificate', async (t) => {
+    const secret = Buffer.alloc(32, 7);
+    const first = (await start(t, 0.5, secret)).credentials!.serverOptions;
+    t.mock.timers.reset();
+    const second = (await start(t, 0.5, secret)).credentials!.serverOptions;
+    assert.deepEqual(second.ticketKeys, first.ticketKeys);
+    assert.notEqual(second.key, first.key);
+    t.mock.timers.reset();
+    answer = (csr) => sign(csr, { by: other });
+    assert.notDeepEqual((await start(t, 0.5, secret)).credentials!.serverOptions.ticketKeys, first.ticketKeys);
+    t.mock.timers.reset();
+    answer = (csr) => sign(csr);
+    assert.notDeepEqual((await start(t)).credentials!.serverOptions.ticketKeys, first.ticketKeys, 'no secret given');
   });
 
   it('asks no more once it is closed, and takes no late answer', async (t) => {

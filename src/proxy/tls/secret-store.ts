@@ -1,6 +1,6 @@
 // Holds a workload's key and certificate, gets them renewed in time, and makes the TLS contexts that use them. The key is
 // made here, lives here and is in nothing that leaves the process.
-import { createHash, randomBytes, X509Certificate } from 'node:crypto';
+import { createHash, hkdfSync, randomBytes, X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { createSigningRequest, type SigningRequest } from '../../identity/signing-request.js';
 import { parseLeafCertificate } from '../../identity/leaf-certificate.js';
@@ -31,6 +31,8 @@ export interface SecretStoreOptions {
   readonly requestCertificate: (csrPem: string) => Promise<readonly string[]>;
   readonly onFailure: (reason: string, retryInMs: number) => void;
   readonly random?: () => number;
+  /** Keys of session tickets come from it: who has the same, and the same roots, resumes the same sessions. Absent: random. */
+  readonly ticketSecret?: Uint8Array;
 }
 
 export class SecretStore {
@@ -38,14 +40,14 @@ export class SecretStore {
   readonly #backoff = new Backoff({ firstMs: 100, longestMs: 5000 });
   readonly #watchers = new Set<(credentials: Credentials) => void>();
   #credentials: Credentials | undefined;
+  readonly #ticketSecret: Uint8Array;
   #generation = 0;
-  #trust = '';
-  #ticketKeys = randomBytes(48);
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(options: SecretStoreOptions) {
     this.#options = options;
+    this.#ticketSecret = options.ticketSecret ?? randomBytes(32);
   }
 
   /** Undefined until the first certificate has arrived. */
@@ -106,8 +108,7 @@ export class SecretStore {
     if (notAfterMs <= Date.now()) throw new Error('the authority answered with a certificate that is over');
     const trust = createHash('sha256').update(rootPem).digest('hex');
     // Tickets vouch for peers that were checked against the old roots: new roots, new tickets.
-    if (trust !== this.#trust) this.#ticketKeys = randomBytes(48);
-    this.#trust = trust;
+    const ticketKeys = Buffer.from(hkdfSync('sha256', this.#ticketSecret, trust, 'session tickets', 48));
     const shared: tls.SecureContextOptions = {
       key: request.privateKey.export({ type: 'pkcs8', format: 'pem' }),
       cert: chain.slice(0, -1).join(''),
@@ -121,7 +122,7 @@ export class SecretStore {
       id,
       notAfterMs,
       clientContext: tls.createSecureContext(shared),
-      serverOptions: { ...shared, ticketKeys: this.#ticketKeys, sessionIdContext: 'lateen' },
+      serverOptions: { ...shared, ticketKeys, sessionIdContext: 'lateen' },
       generation: ++this.#generation,
     };
     this.#credentials = credentials;

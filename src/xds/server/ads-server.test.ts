@@ -88,6 +88,32 @@ describe('a configuration stream', () => {
     assert.deepEqual(server.states(), []);
   });
 
+  it('beside another of the same workload: both count, and the last one decides', () => {
+    const { server, call } = serve(emptyResources);
+    const second = new FakeCall();
+    server.handle(second as unknown as AnyCall);
+    for (const type of ['cluster', 'listener'] as const) call.request(type);
+    assert.deepEqual(server.states(), [{ workload: 'web-0', synced: false, errors: [], streams: 2 }]);
+    for (const type of ['cluster', 'listener'] as const) second.request(type);
+    assert.deepEqual(server.states(), [{ workload: 'web-0', synced: true, errors: [], streams: 2 }]);
+    second.emit('close');
+    assert.deepEqual(server.states(), [{ workload: 'web-0', synced: true, errors: [], streams: 1 }]);
+  });
+
+  it('of two of a workload that refuse the same: it is told once', () => {
+    const { server, call } = serve(resources({ cluster: { c: 'bad' } }));
+    const second = new FakeCall();
+    server.handle(second as unknown as AnyCall);
+    for (const each of [call, second]) {
+      each.request('cluster');
+      each.request('cluster', {
+        responseNonce: '1',
+        errorDetail: { $typeName: 'google.rpc.Status', code: 3, message: 'c: no', details: [] },
+      });
+    }
+    assert.deepEqual(server.states()[0]?.errors, [{ type: 'cluster', message: 'c: no' }]);
+  });
+
   it('ends when its workload is gone, and is forgotten', () => {
     const { server, call, state } = serve(emptyResources);
     call.request('cluster');
@@ -147,7 +173,7 @@ describe('a configuration stream', () => {
     });
     assert.deepEqual(call.take(), [], 'the old routes are still in force there');
     assert.deepEqual(server.states(), [
-      { workload: 'web-0', synced: false, errors: [{ type: 'routes', message: 'r: no' }] },
+      { workload: 'web-0', synced: false, errors: [{ type: 'routes', message: 'r: no' }], streams: 1 },
     ]);
     state.wanted = resources({ routes: { r: 'good' } });
     server.publish();

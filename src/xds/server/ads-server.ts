@@ -25,6 +25,8 @@ export interface ProxyState {
   readonly synced: boolean;
   /** What it refused, by type. */
   readonly errors: readonly { readonly type: ResourceType; readonly message: string }[];
+  /** Its streams: one for each process that serves the workload. */
+  readonly streams: number;
 }
 
 /** Delta ADS for any number of proxies. */
@@ -53,15 +55,32 @@ export class AdsServer {
     for (const stream of this.#streams) stream.push();
   }
 
-  /** The state of every connected proxy. */
+  /** The state of every connected proxy; one of several processes has come as far as the last of them. */
   states(): ProxyState[] {
-    return [...this.#streams].map((stream) => stream.state());
+    const states = new Map<string, ProxyState>();
+    for (const stream of this.#streams) {
+      const state = stream.state();
+      const other = states.get(state.workload);
+      states.set(state.workload, other === undefined ? state : together(other, state));
+    }
+    return [...states.values()];
   }
 
   /** Ends all streams. */
   close(): void {
     for (const stream of this.#streams) stream.end();
   }
+}
+
+function together(a: ProxyState, b: ProxyState): ProxyState {
+  const isNew = (error: ProxyState['errors'][number]) =>
+    !a.errors.some(({ type, message }) => type === error.type && message === error.message);
+  return {
+    workload: a.workload,
+    synced: a.synced && b.synced,
+    errors: [...a.errors, ...b.errors.filter(isNew)],
+    streams: a.streams + b.streams,
+  };
 }
 
 class AdsStream {
@@ -117,6 +136,7 @@ class AdsStream {
       workload: this.#workload,
       synced: this.#subscriptions.has('cluster') && this.#subscriptions.has('listener') && !open,
       errors,
+      streams: 1,
     };
   }
 

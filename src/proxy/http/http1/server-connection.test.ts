@@ -425,6 +425,23 @@ describe('the end', () => {
     assert.equal(calls[0]!.gone, undefined);
   });
 
+  it('of a caller that asks once more while it waits, and then no more, brings it both answers', async () => {
+    const now = mock.method(performance, 'now', () => 1_000_000);
+    const { peer, calls } = open();
+    peer.receive(get('/1'));
+    await settle();
+    now.mock.mockImplementation(() => 1_000_500); // the first answer takes long
+    peer.receive(get('/2'));
+    peer.receiveEnd();
+    await settle();
+    calls[0]!.answer();
+    await settle();
+    calls[1]!.answer();
+    await settle();
+    assert.deepEqual(statuses(peer.sent), [200, 200]);
+    now.mock.restore();
+  });
+
   it('of a caller in the middle of its request is told to it', async () => {
     const { peer, calls, counts } = open();
     peer.receive('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab');

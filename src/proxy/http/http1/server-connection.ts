@@ -1,6 +1,7 @@
 // One HTTP/1 connection from a caller: reads requests one after another, answers them in order, and bounds what the caller
 // can make us hold. Requests that are pipelined wait, unread beyond a bound, until their turn comes.
 import type { Socket } from 'node:net';
+import { memoryPressure } from '../../net/memory-pressure.js';
 import { Outbox } from '../../net/outbox.js';
 import { sweep, type Swept } from '../../net/sweeper.js';
 import type { Headers, RequestHead, ResponseHead } from '../message.js';
@@ -23,7 +24,7 @@ import {
 const mostHeldBytes = 64 * 1024;
 /** Empty lines that are ignored before a request (RFC 9112 section 2.2). */
 const mostEmptyLines = 2;
-/** A FIN that follows the request this closely means "no more requests"; a later one means that the caller has gone. */
+/** A FIN that follows what was sent this closely means "no more requests"; a later one means that the caller has gone. */
 const halfCloseWithinMs = 100;
 /** How long input is still read and dropped after the last answer has been sent, so that it is not lost to a reset. */
 const lingerMs = 2000;
@@ -63,7 +64,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   #headStartedMs = 0;
   /** Bytes of a head that is not complete that have been looked at. */
   #headChecked = 0;
-  #requestDoneMs = 0;
+  #lastInputMs = 0;
 
   readonly #reset: () => void;
 
@@ -124,6 +125,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#lingering) return;
     this.#lastActivityMs = performance.now();
+    this.#lastInputMs = this.#lastActivityMs;
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
     this.#read();
   };
@@ -218,7 +220,6 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   onBodyEnd(trailers: Headers | undefined): void {
     this.#requestDone = true;
-    this.#requestDoneMs = performance.now();
     this.#exchange?.onRequestEnd(trailers);
   }
 
@@ -229,7 +230,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
       return;
     }
     if (this.#held === undefined) this.#closeAfterResponse = true;
-    const halfClose = this.#requestDone && performance.now() - this.#requestDoneMs < halfCloseWithinMs;
+    const halfClose = this.#requestDone && performance.now() - this.#lastInputMs < halfCloseWithinMs;
     if (!halfClose) this.#socket.destroy();
   };
 
@@ -300,7 +301,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     // An answer before the end of the request: the rest is not worth reading, so the connection cannot be used again. As in
     // Envoy that is announced here, where nobody knows yet whether the answer will take longer than the request.
     if (!this.#requestDone) this.#closeAfterResponse = true;
-    if (this.#closeAfterResponse || this.#draining) {
+    if (this.#closeAfterResponse || this.#draining || memoryPressure.closesConnections) {
       this.#closeAfterResponse = true;
       framing += 'connection: close\r\n';
     } else if (request.version === 'HTTP/1.0') framing += 'connection: keep-alive\r\n';

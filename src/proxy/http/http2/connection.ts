@@ -436,11 +436,11 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     } catch (error) {
       this.#onThrown(stream, error);
     }
-    this.onPeerReset(code);
+    this.onPeerReset();
   }
 
   /** The peer has reset a stream that was under way. */
-  protected onPeerReset(_code: ErrorCode): void {
+  protected onPeerReset(): void {
     // only callers are held to a budget
   }
 

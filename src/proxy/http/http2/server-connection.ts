@@ -2,11 +2,12 @@
 // request is lost that was on its way (RFC 9113 section 6.8).
 import type { Socket } from 'node:net';
 import type { Handled } from '../../listener/filter-chain.js';
+import { memoryPressure } from '../../net/memory-pressure.js';
 import type { Headers, ResponseHead } from '../message.js';
 import type { RequestHandler } from '../request-handler.js';
 import { Http2Connection, type HeaderBlock } from './connection.js';
 import { FrameBudget } from './frame-budget.js';
-import { ConnectionError, errorCode, largestStreamId, setting, StreamError, type ErrorCode } from './frames.js';
+import { ConnectionError, errorCode, largestStreamId, setting, StreamError } from './frames.js';
 import { readRequestHead, writeResponseHead } from './heads.js';
 import type { Http2Limits } from './limits.js';
 import { Http2ServerStream } from './server-stream.js';
@@ -136,9 +137,9 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     if (!this.isOver) this.socket.resume();
   }
 
-  protected override onPeerReset(code: ErrorCode): void {
-    // Whoever has its answer and wants no more of the request is no burden.
-    if (code !== errorCode.noError) this.countFault();
+  /** Whatever its reason: a stream whose answer is complete has ended already. */
+  protected override onPeerReset(): void {
+    this.countFault();
   }
 
   protected override onSetting(): void {
@@ -164,6 +165,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
   }
 
   protected override onSecond(nowMs: number): void {
+    if (memoryPressure.closesConnections) this.drain();
     this.#endDrain(); // a caller that does not answer pings has had its second
     const { headTimeoutMs, idleTimeoutMs } = this.handler.limits;
     const isLate = this.isWithinFrame || !this.hasSettings;

@@ -93,9 +93,9 @@ export abstract class Http2Stream {
     this.markLocalEnd();
   }
 
-  /** The windows have opened: sends what waits. */
+  /** The windows have opened: sends what waits. They open after the end too: the peer returns credit for what it has. */
   sendPending(): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.#localEnded) return;
     while (this.#pending.length > 0) {
       const [chunk] = this.#pending;
       const sent = this.connection.writeData(this, chunk!);

@@ -1,6 +1,7 @@
 // A request's place in its trace: who decides whether it is recorded, what its span says, what the next one is told.
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { policiesOf } from '../../../../test/harness/authorization.js';
 import { closeProxies, forwarded, get, ok, proxy, type ProxyOptions } from '../../../../test/harness/memory-proxy.js';
 import { settle } from '../../../../test/harness/memory-socket.js';
 import type { Span } from '../../../telemetry/spans/span.js';
@@ -8,6 +9,7 @@ import type { TracingSettings } from '../tracing.js';
 
 afterEach(closeProxies);
 
+const proved = { security: 'mutual_tls' } as const;
 const traceId = '463ac35c9f6413ad48485a3953bb6124';
 const spanId = 'a2fb4a1d1a96d312';
 const uuid = (first: string, reason = '4') => `${first}-0000-${reason}000-8000-000000000000`;
@@ -228,6 +230,18 @@ describe('the span', () => {
     await proxy(options).send(get('/', `b3: ${traceId}-${spanId}-1`));
     const [span] = spans as [Span];
     assert.deepEqual([span.parentId, span.tags['http.status_code']], [spanId, '404']);
+  });
+  it('is there for what a policy denies, with the name that the caller gave it', async () => {
+    const { spans, options } = traced(
+      {},
+      { settings: { direction: 'inbound', policies: policiesOf({})! }, info: proved },
+    );
+    await proxy(options).send(get('/', `b3: ${traceId}-${spanId}-1`, 'x-envoy-decorator-operation: web/*'));
+    const [span] = spans as [Span];
+    assert.deepEqual(
+      [span.kind, span.parentId, span.name, span.tags['http.status_code']],
+      ['SERVER', spanId, 'web/*', '403'],
+    );
   });
   it('is not there for what could not be read', async () => {
     const { spans, options } = traced();
