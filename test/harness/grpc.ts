@@ -21,6 +21,9 @@ export interface CallInput {
   readonly deadlineMs?: number;
 }
 
+/** Ten times what any call of a test takes. */
+const longestMs = 20_000;
+
 type Stream = ClientDuplexStream<Buffer, Buffer>;
 const bytes = (value: Buffer): Buffer => value;
 
@@ -73,6 +76,12 @@ export async function outcomeOf(stream: Stream): Promise<CallOutcome> {
   stream.on('metadata', (metadata) => (headers = metadata));
   stream.on('data', (message: Buffer) => messages.push(message));
   stream.on('error', () => undefined); // told by the status too
-  const status = await new Promise<StatusObject>((resolve) => stream.once('status', resolve));
+  const status = await new Promise<StatusObject>((resolve, reject) => {
+    const guard = setTimeout(() => reject(new Error(`no end of a call; messages: ${messages.length}`)), longestMs);
+    stream.once('status', (end) => {
+      clearTimeout(guard);
+      resolve(end);
+    });
+  });
   return { messages, headers, status };
 }
