@@ -49,6 +49,8 @@ export interface MeshView {
   readonly version: string;
   readonly directory: string;
   readonly trustDomain: string;
+  /** Whether the mesh ends. */
+  isEnding(): boolean;
   workloads(): readonly WorkloadView[];
   objects(): readonly ObjectView[];
   diagnostics(): readonly Diagnostic[];

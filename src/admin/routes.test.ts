@@ -50,6 +50,7 @@ const proxies: ReturnType<MeshView['proxies']> = [
 ];
 const proxyConfig = { listeners: [], routes: [], clusters: [], endpoints: [], routeConfigurations: [] };
 let refreshed = 0;
+let isEnding = false;
 const view: MeshView = {
   version: '0',
   directory: '.',
@@ -65,6 +66,7 @@ const view: MeshView = {
       ready: true,
     },
   ],
+  isEnding: () => isEnding,
   objects: () => objects,
   diagnostics: () => diagnostics,
   plaintextWorkloads: () => [],
@@ -85,7 +87,12 @@ const jsonOf = async (path: string): Promise<unknown> => {
 };
 
 describe('the admin API', () => {
-  it('is ready', async () => assert.equal((await answer('/readyz')).status, 200));
+  it('is ready, until the mesh ends', async () => {
+    assert.equal((await answer('/readyz')).status, 200);
+    isEnding = true;
+    assert.equal((await answer('/readyz')).status, 503);
+    isEnding = false;
+  });
 
   it('lists workloads without what is not for users', async () => {
     assert.deepEqual(await jsonOf('/api/workloads'), [

@@ -18,7 +18,10 @@ type Handler = (url: URL) => AdminResponse | Promise<AdminResponse>;
 export function createRoutes(view: MeshView): Handler {
   const exact: Readonly<Record<string, Handler>> = {
     '/': () => statusPage(view),
-    '/readyz': () => ({ status: 200, contentType: 'text/plain', body: 'ok\n' }),
+    '/readyz': () =>
+      view.isEnding()
+        ? { status: 503, contentType: 'text/plain', body: 'the mesh is ending\n' }
+        : { status: 200, contentType: 'text/plain', body: 'ok\n' },
     '/metrics': async () => {
       await view.refresh();
       return {

@@ -25,6 +25,8 @@ export interface MeshState {
   readonly kind: 'mesh';
   /** Counts up; `synced` names it. */
   readonly sequence: number;
+  /** Whether everything is about to end: nobody should be sent here any more. */
+  readonly isEnding: boolean;
   readonly meshConfig: MeshConfig;
   readonly workloadLifetimeMs: number;
   readonly services: readonly Service[];

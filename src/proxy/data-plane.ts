@@ -41,8 +41,8 @@ export interface DataPlaneOptions {
 const longestMessage = 64 * 1024 * 1024;
 /** Without a request for so long a caller that keeps connections has seen that they end, or has nothing to ask. */
 const quietMs = 200;
-/** How long requests of a workload that is taken away may go on. */
-const longestDrainMs = 5000;
+/** How long what a workload carries may go on after it was taken away, while its application runs: Istio's drain duration. */
+const longestDrainMs = 45_000;
 
 export class DataPlane {
   readonly #options: DataPlaneOptions;

@@ -48,7 +48,7 @@ describe('a transfer that runs through changes', () => {
 
   const ask = (path = '/') => request({ port, path });
   /** Each resolves when the change is in force. */
-  const changes = (round: string): readonly (() => Promise<unknown>)[] => [
+  const changes = (round: string, before: string): readonly (() => Promise<unknown>)[] => [
     () => {
       mesh.write({ 'routes.yaml': route(round) });
       return eventually(async () => (await ask()).headers['x-mark'] === round, 'the new route');
@@ -58,20 +58,21 @@ describe('a transfer that runs through changes', () => {
       return eventually(async () => (await ask(`/${round}`)).status === 403, 'the new policy');
     },
     () => {
-      mesh.write({ 'mesh.yaml': meshFile({ other: round }) });
-      const other = mesh.workload('client-0').upstreams['other']!;
-      return eventually(async () => (await request({ port: other })).body === round, 'the other service replaced');
+      mesh.write({ 'mesh.yaml': meshFile({ web: round, other: before }) });
+      return eventually(async () => (await ask()).body === round, 'requests to the new instance');
     },
+    // While the instance before still ends what it has begun.
     () => {
       mesh.write({ 'mesh.yaml': meshFile({ web: round, other: round }) });
-      return eventually(async () => (await ask()).body === round, 'requests to the new instance');
+      const other = mesh.workload('client-0').upstreams['other']!;
+      return eventually(async () => (await request({ port: other })).body === round, 'the other service replaced');
     },
   ];
 
   it('arrives whole as a download', async () => {
     const download = await Download.begin(port, blocks);
     let allowed = 0;
-    for (const change of changes('download')) {
+    for (const change of changes('download', 'one')) {
       allowed += blocks / 4;
       await Promise.all([change(), download.readTo((allowed - 10) * blockSize)]); // some is under way all the time
       await download.readTo((allowed - 1) * blockSize);
@@ -83,7 +84,7 @@ describe('a transfer that runs through changes', () => {
   it('arrives whole as an upload', async () => {
     const upload = new Upload(port);
     let allowed = 0;
-    for (const change of changes('upload')) {
+    for (const change of changes('upload', 'download')) {
       allowed += blocks / 4;
       await Promise.all([change(), upload.writeTo(allowed - 10)]);
       await upload.writeTo(allowed);

@@ -64,7 +64,9 @@ describe('a signal', () => {
     );
     await eventually(() => mesh!.output.includes('ready http'), 'ready');
     mesh.process.kill('SIGTERM');
+    const { url } = mesh.run;
     await mesh.waitForOutput(/waiting for requests under way/);
+    await eventually(async () => (await fetch(new URL('/readyz', url))).status === 503, 'not ready any more');
     mesh.process.kill('SIGTERM');
     assert.equal(await mesh.exited(4000), 0, 'the drain time is 5 s');
     assert.match(await stalled, /hang up|ECONNRESET|503/);

@@ -183,6 +183,7 @@ class ControlPlane {
       version,
       directory: options.directory,
       trustDomain: this.#mesh.meshConfig.trustDomain,
+      isEnding: () => this.#mesh.isEnding,
       workloads: () => this.#mesh.run.map((entry, i) => ({ ...entry, uid: this.#mesh.workloads[i]!.uid })),
       objects: () => viewObjects(this.#source, this.#store.snapshot),
       diagnostics: () => this.#diagnostics(),

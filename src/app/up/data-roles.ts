@@ -30,8 +30,6 @@ export interface DataRolesOptions {
 
 /** Key of the process that carries every workload. */
 const node = '';
-/** How long the proxy of an instance that goes may take to end what it carries. */
-const endWithinMs = 7000;
 
 export class DataRoles {
   readonly #options: DataRolesOptions;
@@ -73,13 +71,13 @@ export class DataRoles {
     }
   }
 
-  /** Takes an instance's proxy away; resolves when it has ended what it carried. */
-  async remove({ uid }: Instance): Promise<void> {
+  /** Takes an instance's proxy away; resolves when it has ended what it carried, or after `longestMs`. */
+  async remove({ uid }: Instance, longestMs: number): Promise<void> {
     const ended = new Promise<void>((resolve) => this.#onEnded.set(uid, resolve));
     this.#carried.delete(uid);
     const key = this.#keyOf(uid);
     this.#tell(key);
-    await withinTime(ended, endWithinMs);
+    await withinTime(ended, longestMs);
     this.#onEnded.delete(uid);
     if (key === node) return;
     await this.#roles.get(key)?.stop(1000);
@@ -119,6 +117,7 @@ export class DataRoles {
   async stop(longestMs: number): Promise<void> {
     this.#isStopped = true;
     this.#giveUpDraining?.();
+    for (const giveUp of this.#onEnded.values()) giveUp();
     await Promise.all([...this.#roles.values()].map((role) => role.stop(longestMs)));
   }
 

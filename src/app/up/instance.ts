@@ -52,13 +52,18 @@ export class Instance {
     return this.#workload;
   }
 
+  /** Whether another has taken its place, or nobody: it only ends what it has begun. */
+  get isRetired(): boolean {
+    return this.#isRetired;
+  }
+
   get isReady(): boolean {
     return this.#workload.ready;
   }
 
   /** Whether waiting longer brings nothing: it works, or something is wrong. */
   get isSettled(): boolean {
-    return this.isReady || this.problem !== undefined;
+    return this.isReady || this.isRetired || this.problem !== undefined;
   }
 
   get problem(): string | undefined {

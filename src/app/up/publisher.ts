@@ -19,6 +19,7 @@ export interface Published {
   readonly instances: readonly Instance[];
   /** What is wrong with mesh.yaml as it is now. */
   readonly meshDiagnostics: readonly Diagnostic[];
+  readonly isEnding: boolean;
   readonly proxyPidOf: (uid: string) => number | undefined;
   readonly workerPidsOf: (uid: string) => readonly number[];
 }
@@ -36,10 +37,11 @@ export function createRunEntries({ instances, proxyPidOf, workerPidsOf }: Publis
 
 /** The state as the control plane takes it. */
 export function createMeshState(published: Published, sequence: number): MeshState {
-  const { mesh, plan, instances, meshDiagnostics } = published;
+  const { mesh, plan, instances, meshDiagnostics, isEnding } = published;
   return {
     kind: 'mesh',
     sequence,
+    isEnding,
     meshConfig: mesh.meshConfig,
     workloadLifetimeMs: parseDurationMs(mesh.certificates.workloadLifetime)!,
     services: plan.services,

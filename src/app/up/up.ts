@@ -39,6 +39,8 @@ const settleWithinMs = 15_000;
 const syncWithinMs = 3000;
 /** How long requests may go on after Ctrl-C. */
 const drainMs = 5000;
+/** How long an instance may take to end what it carries: while another waits for its ports, or beside its successor. */
+const removeWithinMs = { whileAwaited: 7000, beside: 47_000 };
 
 /** Starts a mesh; resolves once everything that can run does. */
 export async function startMesh(options: UpOptions): Promise<RunningMesh> {
@@ -155,6 +157,7 @@ export class RunningMesh {
     const isFirst = !this.#isStopping;
     this.#isStopping = true;
     if (isFirst) {
+      this.#control.send(createMeshState(this.#published(), ++this.#sequence)); // not ready any more
       await this.#watch?.close();
       // Who only calls others ends first: then nobody is left to see a connection refused.
       const callers = [...this.#instances.values()].filter((instance) => instance.isCaller);
@@ -244,12 +247,12 @@ export class RunningMesh {
     for (const instance of this.#instances.values()) instance.allowStart();
   }
 
-  /** Takes an instance out of service without losing what it has begun. */
-  async #removeInstance(instance: Instance): Promise<void> {
+  /** Takes an instance out of service; what it has begun may go on for `longestMs`. */
+  async #removeInstance(instance: Instance, longestMs: number): Promise<void> {
     instance.retire();
     this.#publish();
     await this.#control.synced(this.#sequence, syncWithinMs);
-    await this.#data.remove(instance);
+    await this.#data.remove(instance, longestMs);
     await instance.stop(true);
     this.#instances.delete(instance.uid);
     this.#told.delete(instance.uid);
@@ -271,7 +274,7 @@ export class RunningMesh {
 
     const plan = createPlan(read.mesh);
     const wanted = new Map(plan.instances.map((planned) => [planned.key, planned]));
-    const current = [...this.#instances.values()];
+    const current = [...this.#instances.values()].filter((instance) => !instance.isRetired);
     const gone = current.filter(({ planned }) => wanted.get(planned.key)?.fingerprint !== planned.fingerprint);
     const kept = new Set(current.filter((instance) => !gone.includes(instance)).map(({ planned }) => planned.key));
     const added = plan.instances.filter(({ key }) => !kept.has(key));
@@ -285,15 +288,15 @@ export class RunningMesh {
     );
     // Ports that the file fixes cannot be held by two at once.
     const fixed = gone.filter((instance) => instance.hasFixedPorts);
-    await Promise.all(fixed.map((instance) => this.#removeInstance(instance)));
+    await Promise.all(fixed.map((instance) => this.#removeInstance(instance, removeWithinMs.whileAwaited)));
     const started: Instance[] = [];
     for (const planned of added) started.push(await this.#createInstance(planned));
     this.#publish();
     this.#data.add(started);
     if (started.length > 0) await this.#settled();
-    await Promise.all(
-      gone.filter((instance) => !fixed.includes(instance)).map((instance) => this.#removeInstance(instance)),
-    );
+    // Nothing waits for these: a download may be long, and the next change comes meanwhile.
+    for (const instance of gone)
+      if (!fixed.includes(instance)) void this.#removeInstance(instance, removeWithinMs.beside);
   }
 
   /** A new service needs a port in every workload; applications see it in their environment when they start next. */
@@ -314,6 +317,7 @@ export class RunningMesh {
       plan: this.#plan,
       instances: [...this.#instances.values()],
       meshDiagnostics: this.#meshDiagnostics,
+      isEnding: this.#isStopping,
       proxyPidOf: (uid) => this.#data.pidOf(uid),
       workerPidsOf: (uid) => this.#data.workerPidsOf(uid),
     };
