@@ -3,9 +3,9 @@ import { paths } from '../backends.js';
 import { runWrk } from '../load/wrk.js';
 import {
   bothSides,
+  closedLoopFigures,
   cpuFigures,
-  mustSucceed,
-  startMeter,
+  measureClosedLoop,
   wrkIsNeeded,
   type Row,
   type Settings,
@@ -13,10 +13,6 @@ import {
   type Values,
 } from './row.js';
 
-const p50 = { key: 'p50', title: 'p50 ms', digits: 2 } as const;
-const p99 = { key: 'p99', title: 'p99 ms', digits: 2 } as const;
-const rate = { key: 'rate', title: 'requests/s', digits: 0, isInformation: true } as const;
-const errors = { key: 'errors', title: 'errors', digits: 0, isInformation: true } as const;
 /** Connections while 1 MB answers are fetched: enough to keep a proxy busy. */
 const connectionsOfLarge = 16;
 
@@ -27,18 +23,7 @@ async function measureAt(
 ): Promise<Values> {
   const url = `http://127.0.0.1:${entrance}${path}`;
   await runWrk(url, connections, 1);
-  const meter = startMeter(running);
-  const result = await runWrk(url, connections, seconds);
-  const { client, server } = meter();
-  mustSucceed(result);
-  return {
-    rate: result.requests / seconds,
-    client: client / result.requests,
-    server: server / result.requests,
-    p50: result.p50Micros / 1000,
-    p99: result.p99Micros / 1000,
-    errors: result.errors,
-  };
+  return measureClosedLoop(running, seconds, () => runWrk(url, connections, seconds));
 }
 
 export const http1Small: Row = {
@@ -46,7 +31,7 @@ export const http1Small: Row = {
   title: 'HTTP/1.1, answers of 67 bytes, 64 connections in a closed loop',
   protocol: 'http1',
   needs: wrkIsNeeded,
-  figures: [...cpuFigures('request'), p50, p99, rate, errors],
+  figures: closedLoopFigures,
   targets: [
     ...bothSides(0.35, 'envoy-h1'),
     ...bothSides(0.5, 'envoy-h2'),
@@ -66,7 +51,7 @@ export const http1One: Row = {
     ...cpuFigures('request'),
     { key: 'p50', title: 'p50 us', digits: 0 },
     { key: 'p99', title: 'p99 us', digits: 0 },
-    errors,
+    { key: 'errors', title: 'errors', digits: 0, isInformation: true },
   ],
   targets: ['envoy-h1', 'envoy-h2'].map((of) => ({ figure: 'p50', atMost: 0.7, of })),
   measure: async (subject, { seconds }) => {
@@ -80,7 +65,7 @@ export const http1TenKb: Row = {
   title: 'HTTP/1.1, answers of 10 KB, 64 connections in a closed loop',
   protocol: 'http1',
   needs: wrkIsNeeded,
-  figures: [...cpuFigures('request'), p50, p99, rate, errors],
+  figures: closedLoopFigures,
   targets: [],
   measure: (subject, settings) => measureAt(paths.tenKb, subject, settings),
 };
@@ -90,7 +75,7 @@ export const http1OneMb: Row = {
   title: `HTTP/1.1, answers of 1 MB, ${connectionsOfLarge} connections in a closed loop`,
   protocol: 'http1',
   needs: wrkIsNeeded,
-  figures: [...cpuFigures('request'), p50, p99, rate, errors],
+  figures: closedLoopFigures,
   targets: [...bothSides(2, 'envoy-h1'), ...bothSides(2, 'envoy-h2')],
   measure: (subject, { seconds }) => measureAt(paths.oneMb, subject, { connections: connectionsOfLarge, seconds }),
 };

@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { backendPorts, grpcMessage, paths } from '../backends.js';
 import { runH2load } from '../load/h2load.js';
 import {
-  cpuFigures,
-  h2loadIsNeeded,
-  mustSucceed,
-  startMeter,
   bothSides,
+  closedLoopFigures,
+  h2loadIsNeeded,
+  measureClosedLoop,
   type Row,
   type Settings,
   type Subject,
@@ -31,27 +30,9 @@ async function measureAt(
   const url = `http://127.0.0.1:${entrance}${path}`;
   const load = { url, connections, streams, headers, ...bodyFile, logFile: join(folder, 'h2load.log') };
   await runH2load({ ...load, seconds: 1 });
-  const meter = startMeter(running);
-  const result = await runH2load({ ...load, seconds });
-  const { client, server } = meter();
-  mustSucceed(result);
-  return {
-    rate: result.requests / seconds,
-    client: client / result.requests,
-    server: server / result.requests,
-    p50: result.p50Micros / 1000,
-    p99: result.p99Micros / 1000,
-    errors: result.errors,
-  };
+  return measureClosedLoop(running, seconds, () => runH2load({ ...load, seconds }));
 }
 
-const figures = [
-  ...cpuFigures('request'),
-  { key: 'p50', title: 'p50 ms', digits: 2 },
-  { key: 'p99', title: 'p99 ms', digits: 2 },
-  { key: 'rate', title: 'requests/s', digits: 0, isInformation: true },
-  { key: 'errors', title: 'errors', digits: 0, isInformation: true },
-] as const;
 const load = `${connections} connections with ${streams} requests each in a closed loop`;
 
 export const http2Small: Row = {
@@ -60,7 +41,7 @@ export const http2Small: Row = {
   protocol: 'http2',
   backend: backendPorts.http2,
   needs: h2loadIsNeeded,
-  figures,
+  figures: closedLoopFigures,
   targets: [],
   measure: (subject, settings) => measureAt(paths.small, [], undefined, subject, settings),
 };
@@ -71,7 +52,7 @@ export const grpcUnary: Row = {
   protocol: 'http2',
   backend: backendPorts.http2,
   needs: h2loadIsNeeded,
-  figures,
+  figures: closedLoopFigures,
   targets: bothSides(0.6, 'envoy-h2'),
   measure: (subject, settings) =>
     measureAt(paths.grpc, ['content-type: application/grpc', 'te: trailers'], grpcMessage(64), subject, settings),

@@ -83,6 +83,43 @@ export const cpuFigures = (per: string): readonly Figure[] => [
   { key: 'server', title: `server us/${per}`, digits: 1, ofProxies: true },
 ];
 
+/** Figures of a load that sends its next request when the last one is answered. */
+export const closedLoopFigures: readonly Figure[] = [
+  ...cpuFigures('request'),
+  { key: 'p50', title: 'p50 ms', digits: 2 },
+  { key: 'p99', title: 'p99 ms', digits: 2 },
+  { key: 'rate', title: 'requests/s', digits: 0, isInformation: true },
+  { key: 'errors', title: 'errors', digits: 0, isInformation: true },
+];
+
+interface ClosedLoopResult {
+  readonly requests: number;
+  readonly p50Micros: number;
+  readonly p99Micros: number;
+  readonly errors: number;
+}
+
+/** Their values for a load of `seconds`. */
+export async function measureClosedLoop(
+  running: RunningPair,
+  seconds: number,
+  load: () => Promise<ClosedLoopResult>,
+): Promise<Values> {
+  const meter = startMeter(running);
+  const result = await load();
+  const { client, server } = meter();
+  mustSucceed(result);
+  const { requests, p50Micros, p99Micros, errors } = result;
+  return {
+    rate: requests / seconds,
+    client: client / requests,
+    server: server / requests,
+    p50: p50Micros / 1000,
+    p99: p99Micros / 1000,
+    errors,
+  };
+}
+
 /** The same ratio asked of both sides. */
 export function bothSides(atMost: number, of: string): Target[] {
   return ['client', 'server'].map((figure) => ({ figure, atMost, of }));
