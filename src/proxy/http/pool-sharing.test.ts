@@ -298,7 +298,7 @@ describe('a shared connection', () => {
 
 describe('where the handshake chooses HTTP/1', () => {
   it('each of those who wait gets a connection of its own', async () => {
-    const world = new World();
+    const world = new World({}, {}, false);
     for (let i = 0; i < 3; i++) world.dispatch();
     assert.equal(world.opened, 1);
     const first = world.connect({ protocol: 'lateen-http/1.1', first: Buffer.alloc(0) });
