@@ -2,7 +2,7 @@
 // its own, under the options that a data plane is started with.
 import { spawnSync } from 'node:child_process';
 import { formatTable } from '../src/cli/table.js';
-import { median } from './report.js';
+import { median } from './statistics.js';
 
 const options = ['--max-semi-space-size=4', '--no-parallel-scavenge', '--expose-gc', '--input-type=module'];
 const attempts = 5;

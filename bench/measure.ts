@@ -1,101 +1,138 @@
-// One measurement of one pair: throughput, CPU a request, latency, memory.
-import { spawn } from 'node:child_process';
-import { mustBeFree, ports, type Pair, type Workspace } from './pair.js';
-import { direct, entranceOf } from './pairs/direct.js';
-import { cpuMicros, memoryMb } from './process-cost.js';
+// Measures rows: pairs that speak the same run at once and take turns in every round, so that a moment in which the machine is
+// busy with something else meets all of them alike.
+import { backendPorts } from './backends.js';
+import { mustBeFree, type Chain, type Pair, type Workspace } from './pair.js';
+import { direct } from './pairs/direct.js';
+import type { RowResult } from './results.js';
+import type { Row, Settings, Subject, Values } from './rows/row.js';
 
-export interface Load {
-  /** Keep-alive connections while throughput and CPU are measured. */
-  readonly connections: number;
-  readonly seconds: number;
+export interface Plan {
+  readonly pairs: readonly Pair[];
+  readonly rows: readonly Row[];
+  readonly rounds: number;
+  readonly settings: Settings;
+  readonly onProgress: (line: string) => void;
 }
 
-export interface Measurement {
-  readonly requestsPerSecond: number;
-  /** CPU microseconds a request, of each side. */
-  readonly clientMicros: number;
-  readonly serverMicros: number;
-  /** With all connections, in milliseconds. */
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Median with one connection, in microseconds. */
-  readonly oneConnectionMicros: number;
-  readonly clientMb: number;
-  readonly serverMb: number;
-  /** Answers that were no 2xx, and socket errors. */
-  readonly errors: number;
+interface Measured {
+  readonly row: Row;
+  readonly rounds: Map<string, Values>[];
+  readonly leftOut: Map<string, string>;
 }
 
-const warmSeconds = 3;
-const singleSeconds = 3;
+/** Ports of the pairs: ten apart. */
+const firstPort = 18100;
 
-export async function measure(pair: Pair, workspace: Workspace, load: Load): Promise<Measurement> {
-  if (pair.name !== direct.name) await Promise.all([mustBeFree(ports.client), mustBeFree(ports.server)]);
-  const running = await pair.start(workspace);
+export async function measureAll(plan: Plan, workspace: Workspace): Promise<RowResult[]> {
+  const measured = plan.rows.map((row): Measured => ({ row, rounds: [], leftOut: new Map() }));
+  for (const group of groupsOf(measured)) {
+    if (group[0]!.row.alone === true) await measureAlone(plan, workspace, group);
+    else await measureTogether(plan, workspace, group);
+  }
+  return measured.map(({ row, rounds, leftOut }) => ({
+    row,
+    rounds,
+    leftOut: [...leftOut].map(([pair, why]) => ({ pair, why })),
+  }));
+}
+
+/** Rows that the same running pairs can be measured by. */
+function groupsOf(measured: readonly Measured[]): Measured[][] {
+  const groups = new Map<string, Measured[]>();
+  for (const one of measured) {
+    const key = one.row.alone === true ? one.row.name : `${one.row.protocol} ${backendOf(one.row)}`;
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()];
+}
+
+function backendOf({ protocol, backend }: Row): number {
+  return backend ?? backendPorts[protocol === 'tcp' ? 'http1' : protocol];
+}
+
+async function measureTogether(plan: Plan, workspace: Workspace, group: readonly Measured[]): Promise<void> {
+  const subjects = new Map<Pair, Subject>();
   try {
-    const url = `http://127.0.0.1:${entranceOf(pair)}/x`;
-    await runWrk(url, load.connections, warmSeconds);
-    const before = { client: cpuMicros(running.client), server: cpuMicros(running.server) };
-    const many = await runWrk(url, load.connections, load.seconds);
-    const client = cpuMicros(running.client) - before.client;
-    const server = cpuMicros(running.server) - before.server;
-    const memory = { client: memoryMb(running.client), server: memoryMb(running.server) };
-    const single = await runWrk(url, 1, singleSeconds);
-    return {
-      requestsPerSecond: many.requests / load.seconds,
-      clientMicros: client / many.requests,
-      serverMicros: server / many.requests,
-      p50Ms: many.p50Micros / 1000,
-      p99Ms: many.p99Micros / 1000,
-      oneConnectionMicros: single.p50Micros,
-      clientMb: memory.client,
-      serverMb: memory.server,
-      errors: many.errors + single.errors,
-    };
+    for (const pair of plan.pairs) await tryStart(plan, workspace, pair, group, subjects);
+    for (let round = 0; round < plan.rounds; round++)
+      for (const measured of group) {
+        const results = new Map<string, Values>();
+        measured.rounds.push(results);
+        // Another pair begins each round: what comes first meets a colder machine.
+        const pairs = [...subjects.keys()];
+        const start = pairs.length === 0 ? 0 : round % pairs.length;
+        for (const pair of [...pairs.slice(start), ...pairs.slice(0, start)])
+          await measureOne(plan, measured, pair, subjects.get(pair)!, results);
+      }
   } finally {
-    await running.stop();
+    await Promise.all([...subjects.values()].map(({ running }) => running.stop()));
   }
 }
 
-interface WrkResult {
-  readonly requests: number;
-  readonly p50Micros: number;
-  readonly p99Micros: number;
-  readonly errors: number;
+async function measureAlone(plan: Plan, workspace: Workspace, group: readonly Measured[]): Promise<void> {
+  const [measured] = group;
+  const results = new Map<string, Values>();
+  measured!.rounds.push(results);
+  for (const pair of plan.pairs) {
+    const subjects = new Map<Pair, Subject>();
+    await tryStart(plan, workspace, pair, group, subjects);
+    const subject = subjects.get(pair);
+    if (subject === undefined) continue;
+    try {
+      await measureOne(plan, measured!, pair, subject, results);
+    } finally {
+      await subject.running.stop();
+    }
+  }
 }
 
-function runWrk(url: string, connections: number, seconds: number): Promise<WrkResult> {
-  return new Promise((resolve, reject) => {
-    let output = '';
-    const child = spawn('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url]);
-    child.stdout.on('data', (data: Buffer) => (output += data.toString()));
-    child.once('error', reject);
-    child.once('close', () => {
-      try {
-        resolve(readWrk(output));
-      } catch (error) {
-        reject(error as Error);
-      }
-    });
-  });
-}
-
-function readWrk(output: string): WrkResult {
-  const requests = Number(/(\d+) requests in/.exec(output)?.[1] ?? 0);
-  if (requests === 0) throw new Error(`no request was answered:\n${output}`);
-  const [, connect = 0, read = 0, write = 0, timeout = 0] =
-    /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output)?.map(Number) ?? [];
-  return {
-    requests,
-    p50Micros: microsOf(/^ +50%\s+(\S+)/m.exec(output)?.[1]),
-    p99Micros: microsOf(/^ +99%\s+(\S+)/m.exec(output)?.[1]),
-    errors: Number(/Non-2xx or 3xx responses: (\d+)/.exec(output)?.[1] ?? 0) + connect + read + write + timeout,
+/** A pair that cannot be started is left out and named; the others go on. */
+async function tryStart(
+  plan: Plan,
+  workspace: Workspace,
+  pair: Pair,
+  group: readonly Measured[],
+  subjects: Map<Pair, Subject>,
+): Promise<void> {
+  const { row } = group[0]!;
+  const leaveOut = (why: string) => {
+    for (const { leftOut } of group) leftOut.set(pair.name, why);
   };
+  const why = pair.whyNot(row.protocol);
+  if (why !== undefined) return leaveOut(why);
+  const port = firstPort + plan.pairs.indexOf(pair) * 10;
+  const chain: Chain = { protocol: row.protocol, client: port + 1, server: port + 2, backend: backendOf(row) };
+  try {
+    if (pair !== direct) await Promise.all([mustBeFree(chain.client), mustBeFree(chain.server)]);
+    const running = await pair.start(workspace, chain);
+    subjects.set(pair, { running, chain, entrance: pair === direct ? chain.backend : chain.client });
+  } catch (error) {
+    plan.onProgress(`${pair.name} did not start: ${String(error)}`);
+    leaveOut(`it did not start: ${firstLine(error)}`);
+  }
 }
 
-/** wrk's durations: 84.00us, 1.23ms, 1.02s. */
-function microsOf(text: string | undefined): number {
-  const match = /^([\d.]+)(us|ms|s)$/.exec(text ?? '');
-  if (match === null) throw new Error(`wrk gave no latency: ${text}`);
-  return Number(match[1]) * { us: 1, ms: 1e3, s: 1e6 }[match[2] as 'us' | 'ms' | 's'];
+async function measureOne(
+  plan: Plan,
+  { row, rounds, leftOut }: Measured,
+  pair: Pair,
+  subject: Subject,
+  results: Map<string, Values>,
+): Promise<void> {
+  if (pair === direct && row.isOfProxiesOnly === true) return;
+  try {
+    const values = await row.measure(subject, plan.settings);
+    results.set(pair.name, values);
+    const shown = row.figures.map(({ key, title, digits }) => `${title} ${values[key]!.toFixed(digits)}`);
+    plan.onProgress(`round ${rounds.length}  ${row.name.padEnd(15)}  ${pair.name.padEnd(10)}  ${shown.join('  ')}`);
+  } catch (error) {
+    plan.onProgress(
+      `round ${rounds.length}  ${row.name.padEnd(15)}  ${pair.name.padEnd(10)}  FAILED: ${String(error)}`,
+    );
+    leftOut.set(pair.name, `it failed: ${firstLine(error)}`);
+  }
+}
+
+function firstLine(error: unknown): string {
+  return String(error).split('\n')[0]!;
 }

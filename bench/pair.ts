@@ -1,13 +1,21 @@
-// A pair of proxies on the yardstick's chain, and the places of the chain:
-// wrk -> client proxy (plaintext in) -> mTLS -> server proxy -> backend.
+// A pair of proxies on the yardstick's chain: load -> client proxy (plaintext in) -> mTLS -> server proxy -> backend.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import net from 'node:net';
 import { delimiter, join } from 'node:path';
+import type { CallerCredentials } from './load/handshakes.js';
 
-/** Loopback ports of the chain. */
-export const ports = { client: 18001, server: 18002, backend: 19000 } as const;
+/** What applications speak to their proxies. */
+export type Protocol = 'http1' | 'http2' | 'tcp';
+
+/** Where one pair works: loopback ports, which no other pair has. */
+export interface Chain {
+  readonly protocol: Protocol;
+  readonly client: number;
+  readonly server: number;
+  readonly backend: number;
+}
 
 /** Files that pairs are started with. */
 export interface Workspace {
@@ -28,6 +36,8 @@ export interface RunningPair {
   /** Processes whose work is counted for each side, children included; a side that does not exist has none. */
   readonly client: readonly number[];
   readonly server: readonly number[];
+  /** A certificate of the caller that the server's proxy admits; absent where there is no server's proxy. */
+  readonly callerCredentials?: () => Promise<CallerCredentials>;
   stop(): Promise<void>;
 }
 
@@ -37,7 +47,15 @@ export interface Pair {
   readonly what: string;
   /** How to get it where it is missing; undefined where it is there. */
   whyMissing(): string | undefined;
-  start(workspace: Workspace): Promise<RunningPair>;
+  /** Why it has no row for a protocol; undefined where it has. */
+  whyNot(protocol: Protocol): string | undefined;
+  start(workspace: Workspace, chain: Chain): Promise<RunningPair>;
+}
+
+/** Of two pairs of one proxy that differ in the version of HTTP between them, each protocol is measured with one. */
+export function whyNotOf(isHttp2: boolean, protocol: Protocol): string | undefined {
+  if (protocol === 'http2' && !isHttp2) return 'measured with HTTP/2 between';
+  return protocol === 'tcp' && isHttp2 ? 'measured once: there is no HTTP in it' : undefined;
 }
 
 /** The path of a program, or undefined. */
@@ -55,9 +73,17 @@ export function findProgram(name: string): string | undefined {
     });
 }
 
-/** Starts a program that runs until it is stopped. */
+/** Starts a program that runs until it is stopped, or until this process ends. */
 export function startProgram(command: string, args: readonly string[], cwd: string): ChildProcess {
-  return spawn(command, args, { cwd, stdio: 'ignore' });
+  return endWithThis(spawn(command, args, { cwd, stdio: 'ignore' }));
+}
+
+/** Whatever ends the bench, nothing that it started goes on. */
+export function endWithThis<Child extends ChildProcess>(child: Child): Child {
+  const end = () => void child.kill('SIGTERM');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
+  return child;
 }
 
 export async function stopProgram(child: ChildProcess): Promise<void> {
@@ -70,14 +96,27 @@ export async function stopProgram(child: ChildProcess): Promise<void> {
 }
 
 /** A pair of two programs. */
-export async function startBoth(client: ChildProcess, server: ChildProcess): Promise<RunningPair> {
-  await Promise.all([waitForPort(ports.client, client), waitForPort(ports.server, server)]);
+export async function startBoth(
+  { client: clientPort, server: serverPort }: Chain,
+  { ca, client: certificate }: Workspace['certificates'],
+  client: ChildProcess,
+  server: ChildProcess,
+): Promise<RunningPair> {
+  const stop = async () => {
+    await Promise.all([stopProgram(client), stopProgram(server)]);
+  };
+  try {
+    await Promise.all([waitForPort(clientPort, client), waitForPort(serverPort, server)]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const read = (path: string) => readFileSync(path, 'utf8');
   return {
     client: [client.pid!],
     server: [server.pid!],
-    stop: async () => {
-      await Promise.all([stopProgram(client), stopProgram(server)]);
-    },
+    callerCredentials: async () => ({ ca: read(ca), cert: read(certificate.cert), key: read(certificate.key) }),
+    stop,
   };
 }
 

@@ -1,27 +1,50 @@
 // What processes have cost so far, children included: CPU time and memory, as Linux counts them.
 import { readFileSync, readdirSync } from 'node:fs';
 
-/** Clock ticks a second in /proc/PID/stat (sysconf(_SC_CLK_TCK)); 100 on Linux. */
-const ticksPerSecond = 100;
-
-/** User and system time of the processes and all below them, in microseconds. */
+/** CPU time of the processes and all below them, in microseconds. */
 export function cpuMicros(pids: readonly number[]): number {
-  return trees(pids).reduce((sum, pid) => {
-    const fields = statOf(pid);
-    return fields === undefined ? sum : sum + ((Number(fields[11]) + Number(fields[12])) / ticksPerSecond) * 1e6;
-  }, 0);
+  return trees(pids).reduce(
+    (sum, pid) => sum + threadsOf(pid).reduce((of, thread) => of + runMicros(pid, thread), 0),
+    0,
+  );
 }
 
-/** Private memory and the proportional share of what is shared (PSS), in MB, of the processes and all below them. */
-export function memoryMb(pids: readonly number[]): number {
-  return trees(pids).reduce((sum, pid) => {
+/** Time that a thread has run, as the scheduler counts it: to the nanosecond, where /proc/PID/stat has steps of 10 ms. */
+function runMicros(pid: number, thread: string): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]) / 1000;
+  } catch {
+    return 0; // it has just ended
+  }
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
+export interface Memory {
+  /** Private memory and the proportional share of what is shared (PSS), in MB. */
+  readonly proportionalMb: number;
+  /** All that is resident, shared text counted whole, in MB. */
+  readonly residentMb: number;
+}
+
+/** Memory of the processes and all below them. */
+export function memoryOf(pids: readonly number[]): Memory {
+  const rollups = trees(pids).map((pid) => {
     try {
-      const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-      return sum + Number(/^Pss:\s+(\d+)/m.exec(rollup)![1]) / 1024;
+      return readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
     } catch {
-      return sum;
+      return ''; // it has just ended
     }
-  }, 0);
+  });
+  const sum = (field: string) =>
+    rollups.reduce((total, text) => total + Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0), 0);
+  return { proportionalMb: sum('Pss') / 1024, residentMb: sum('Rss') / 1024 };
 }
 
 function trees(pids: readonly number[]): number[] {

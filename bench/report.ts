@@ -1,94 +1,136 @@
-// Numbers of all rounds as a table. Ratios are taken within a round, where both sides met the same machine, and then compared.
+// Results as tables: for a terminal, and as the page docs/benchmarks.md.
 import { formatTable } from '../src/cli/table.js';
-import type { Measurement } from './measure.js';
+import { findFigure, findRatio, judge, ownPair, pairsOf, type RowResult, type Spread } from './results.js';
 
-/** One round: what each pair measured, by name. */
-export type Round = ReadonlyMap<string, Measurement>;
+type Table = readonly (readonly string[])[];
 
-type Number_ = Exclude<keyof Measurement, 'errors'>;
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+/** Header first. A cell is the median, and in brackets the lowest and highest of the rounds. */
+export function tableOf(result: RowResult, order: readonly string[]): Table {
+  const { row } = result;
+  return [
+    ['pair', ...row.figures.map(({ title }) => title)],
+    ...pairsOf(result, order).map((pair) => [
+      pair,
+      ...row.figures.map(({ key, digits, ofProxies }) =>
+        ofProxies === true && pair === 'direct' ? '-' : format(findFigure(result, pair, key), digits),
+      ),
+    ]),
+  ];
 }
 
-/** Ratios of one number between two pairs, a value a round in which both were measured. */
-export function ratiosOf(rounds: readonly Round[], name: string, against: string, key: Number_): number[] {
-  return rounds.flatMap((round) => {
-    const own = round.get(name)?.[key];
-    const other = round.get(against)?.[key];
-    return own === undefined || other === undefined || other === 0 ? [] : [own / other];
-  });
+/** Ours beside every other pair; header first. */
+export function ratiosOf(result: RowResult, order: readonly string[]): Table {
+  const figures = result.row.figures.filter(({ isInformation }) => isInformation !== true);
+  const others = pairsOf(result, order).filter((pair) => pair !== ownPair);
+  if (result.rounds.every((round) => !round.has(ownPair)) || others.length === 0) return [];
+  return [
+    [`${ownPair} / ...`, ...figures.map(({ title }) => title.replace(/ \S+$/, ''))],
+    ...others.map((other) => [
+      other,
+      ...figures.map(({ key, ofProxies }) =>
+        ofProxies === true && other === 'direct' ? '-' : format(findRatio(result, other, key), 2),
+      ),
+    ]),
+  ];
 }
 
-/** The figures of every pair: the median over the rounds. */
-export function formatFigures(rounds: readonly Round[], names: readonly string[]): string[][] {
-  return names.map((name) => {
-    const of = (key: keyof Measurement) => median(rounds.flatMap((round) => round.get(name)?.[key] ?? []));
-    const has = of('clientMicros') > 0;
-    return [
-      name,
-      of('requestsPerSecond').toFixed(0),
-      has ? of('clientMicros').toFixed(1) : '-',
-      has ? of('serverMicros').toFixed(1) : '-',
-      of('p50Ms').toFixed(2),
-      of('p99Ms').toFixed(2),
-      of('oneConnectionMicros').toFixed(0),
-      has ? of('clientMb').toFixed(0) : '-',
-      has ? of('serverMb').toFixed(0) : '-',
-      of('errors').toFixed(0),
-    ];
-  });
+/** What is asked, and whether it is so; header first. */
+export function verdictsOf(results: readonly RowResult[]): Table {
+  const verdicts = results.flatMap(judge).filter(({ found }) => found !== undefined);
+  if (verdicts.length === 0) return [];
+  return [
+    ['row', 'figure', 'beside', 'at most', 'found', 'met'],
+    ...verdicts.map(({ row, figure, target, found, isMet }) => [
+      row.name,
+      figure.title,
+      target.of ?? '-',
+      target.atMost.toFixed(target.of === undefined ? 0 : 2),
+      format(found, target.of === undefined ? figure.digits : 2),
+      isMet === true ? 'yes' : 'NO',
+    ]),
+  ];
 }
 
-export const figureHeader = [
-  'PAIR',
-  'REQUESTS/S',
-  'CLIENT us/req',
-  'SERVER us/req',
-  'P50 ms',
-  'P99 ms',
-  '1 CONN us',
-  'CLIENT MB',
-  'SERVER MB',
-  'ERRORS',
-];
-
-/** Ours against every other pair: lowest - median - highest of the ratios of the rounds. */
-export function formatRatios(rounds: readonly Round[], own: string, others: readonly string[]): string[][] {
-  const keys = ['clientMicros', 'serverMicros', 'p99Ms', 'oneConnectionMicros', 'clientMb', 'serverMb'] as const;
-  return others.flatMap((other) => {
-    const cells = keys.map((key) => {
-      const ratios = ratiosOf(rounds, own, other, key).filter((ratio) => ratio > 0);
-      if (ratios.length === 0) return '-';
-      const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
-      return `${median(ratios).toFixed(2)} (${low.toFixed(2)}-${high.toFixed(2)})`;
-    });
-    return [[other, ...cells]];
-  });
+function format(spread: Spread | undefined, digits: number): string {
+  if (spread === undefined) return '-';
+  const { median, low, high } = spread;
+  const [middle, lowest, highest] = [median, low, high].map((value) => value.toFixed(digits));
+  return lowest === highest ? middle! : `${middle} (${lowest}-${highest})`;
 }
-
-export const ratioHeader = [
-  'LATEEN / ...',
-  'CLIENT CPU',
-  'SERVER CPU',
-  'P99',
-  '1 CONN',
-  'CLIENT MEMORY',
-  'SERVER MEMORY',
-];
 
 /** For a terminal. */
-export function formatReport(rounds: readonly Round[], names: readonly string[]): string {
-  const others = names.filter((name) => name !== 'lateen');
+export function formatReport(results: readonly RowResult[], order: readonly string[]): string {
+  const print = ([header, ...rows]: Table) => (header === undefined ? '' : `${formatTable(header, rows)}\n`);
   return [
-    formatTable(figureHeader, formatFigures(rounds, names)),
-    names.includes('lateen') ? formatTable(ratioHeader, formatRatios(rounds, 'lateen', others)) : '',
-  ].join('\n');
+    ...results.map(
+      (result) =>
+        `\n${result.row.name}: ${result.row.title}\n${print(tableOf(result, order))}${print(ratiosOf(result, order))}${result.leftOut.map(({ pair, why }) => `left out: ${pair}, ${why}\n`).join('')}`,
+    ),
+    `\n${print(verdictsOf(results))}`,
+  ].join('');
 }
 
-export function formatMarkdown(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export interface PageFacts {
+  /** One line each: machine, versions. */
+  readonly facts: readonly string[];
+  readonly command: string;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly memorySeconds: number;
+  readonly dateIso: string;
+  readonly commit: string;
+  /** File name of the chart, beside the page. */
+  readonly chart: string;
+  /** What was written by hand below, with its heading. */
+  readonly kept: string;
+}
+
+/** Below this heading a page is written by hand, and stays. */
+export const keptHeading = '## Earlier figures';
+
+export function keptOf(page: string): string {
+  const at = page.indexOf(keptHeading);
+  return at < 0 ? '' : page.slice(at);
+}
+
+export function formatPage(results: readonly RowResult[], order: readonly string[], facts: PageFacts): string {
+  const verdicts = verdictsOf(results);
+  return `# Benchmarks
+
+Written by \`${facts.command}\` on ${facts.dateIso.slice(0, 10)} at commit ${facts.commit}: ${facts.rounds} rounds of ${facts.seconds} s a
+figure. All pairs run at once and take turns, row by row, so that each meets the same machine; memory is measured alone, once, after
+${facts.memorySeconds} s of load. A figure is the median of the rounds (lowest - highest); ratios are taken within a round. CPU is the time that
+all threads of a proxy ran. The load generator and the backend share the cores: only the ratios mean something.
+
+${facts.facts.map((fact) => `- ${fact}`).join('\n')}
+
+![CPU of each pair beside Envoy's](${facts.chart})
+
+## Targets
+
+${verdicts.length === 0 ? 'None of the rows that were measured has one.' : formatMarkdown(verdicts)}
+
+${results.map((result) => sectionOf(result, order)).join('\n')}
+## What the pairs do
+
+All: mTLS 1.3 between two proxies, the caller's authority checked, keep-alive on both sides. For HTTP also: request id, the client's
+certificate forwarded, an access log line formatted. Envoy and Lateen besides: SPIFFE identity of the peer checked on both sides, a
+95/5 split, the caller authorised; for HTTP retries and counters of requests. HAProxy checks the server's authority, nginx does
+not. Lateen besides: all of Istio's labels on counters and histograms for both reporters, and trace headers.
+${facts.kept === '' ? '' : `\n${facts.kept}`}`;
+}
+
+function sectionOf(result: RowResult, order: readonly string[]): string {
+  const ratios = ratiosOf(result, order);
+  return `## ${result.row.name}
+
+${result.row.title}.
+
+${formatMarkdown(tableOf(result, order))}
+${ratios.length === 0 ? '' : `\n${formatMarkdown(ratios)}\n`}${result.leftOut.map(({ pair, why }) => `\nLeft out: ${pair}, ${why}.`).join('')}${result.leftOut.length > 0 ? '\n' : ''}`;
+}
+
+export function formatMarkdown([header = [], ...rows]: Table): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
 }

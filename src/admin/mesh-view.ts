@@ -45,6 +45,30 @@ export interface ProxyView {
   }[];
 }
 
+/** How far the resources of one type have come: `waiting` ones were taken and serve once others are there. */
+export type TypeState = 'synced' | 'waiting' | 'stale' | 'refused' | 'unknown';
+
+/** What the proxy of a workload has applied of what it should have, as `lateen proxy-status` shows it. */
+export interface ProxyStatusView {
+  /** Name of the instance. */
+  readonly name: string;
+  readonly namespace: string;
+  /** How many of its processes are connected. */
+  readonly processes: number;
+  /** One entry for each type of resource; `unknown` where no process is connected, or one has told nothing yet. */
+  readonly types: readonly {
+    readonly type: string;
+    readonly state: TypeState;
+    /** How many it should have. */
+    readonly wanted: number;
+    /** How many it said it has. */
+    readonly applied: number;
+  }[];
+  readonly errors: ProxyView['errors'];
+  /** Until when the certificate that it shows is valid, in ISO 8601; null before the first. */
+  readonly certificateEnds: string | null;
+}
+
 export interface MeshView {
   readonly version: string;
   readonly directory: string;
@@ -58,6 +82,8 @@ export interface MeshView {
   plaintextWorkloads(): readonly string[];
   /** Every connected proxy. */
   proxies(): readonly ProxyView[];
+  /** How far the proxy of every workload has come, connected or not. */
+  proxyStatus(): readonly ProxyStatusView[];
   /** What the proxy of a workload should have; undefined where there is no such workload. */
   proxyConfig(namespace: string, workload: string): ProxyConfigView | undefined;
   readonly collector: Collector;

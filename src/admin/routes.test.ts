@@ -49,6 +49,9 @@ const proxies: ReturnType<MeshView['proxies']> = [
   { workload: 'web-0', processes: 1, synced: false, inForce: false, errors: [], applied: [] },
 ];
 const proxyConfig = { listeners: [], routes: [], clusters: [], endpoints: [], routeConfigurations: [] };
+const proxyStatus: ReturnType<MeshView['proxyStatus']> = [
+  { name: 'web-0', namespace: 'shop', processes: 1, types: [], errors: [], certificateEnds: null },
+];
 let refreshed = 0;
 let isEnding = false;
 const view: MeshView = {
@@ -71,6 +74,7 @@ const view: MeshView = {
   diagnostics: () => diagnostics,
   plaintextWorkloads: () => [],
   proxies: () => proxies,
+  proxyStatus: () => proxyStatus,
   proxyConfig: (namespace, workload) =>
     namespace === 'shop' && workload === 'web-0' ? { ...proxyConfig, workload, namespace } : undefined,
   collector: new Collector(() => 0),
@@ -103,6 +107,12 @@ describe('the admin API', () => {
   it('lists diagnostics and proxies as they are', async () => {
     assert.deepEqual(await jsonOf('/api/diagnostics'), diagnostics);
     assert.deepEqual(await jsonOf('/api/proxies'), proxies);
+  });
+
+  it('has how far proxies have come, with what they say just now', async () => {
+    const before = refreshed;
+    assert.deepEqual(await jsonOf('/api/proxy-status'), proxyStatus);
+    assert.equal(refreshed, before + 1);
   });
 
   it('has what the proxy of a workload should have, with what its ports have taught just now', async () => {

@@ -33,6 +33,10 @@ export function createRoutes(view: MeshView): Handler {
     '/api/workloads': () => json(view.workloads().map(({ uid: _uid, ...entry }) => entry)),
     '/api/diagnostics': () => json(view.diagnostics()),
     '/api/proxies': () => json(view.proxies()),
+    '/api/proxy-status': async () => {
+      await view.refresh();
+      return json(view.proxyStatus());
+    },
     '/api/overview': async () => {
       await view.refresh();
       return json(overview(view));

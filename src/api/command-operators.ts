@@ -1,7 +1,7 @@
 // Envoy's command operators as users write them in formats and header values: which exist here.
 import { FormatError, parseCommandFormat } from '../util/command-format.js';
 
-/** Operators without an argument; the proxy implements exactly these. */
+/** Operators that need no argument; the proxy implements exactly these. */
 export const plainOperators = [
   'START_TIME',
   'DURATION',
@@ -22,10 +22,15 @@ export const plainOperators = [
   'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT',
   'REQUESTED_SERVER_NAME',
   'ROUTE_NAME',
+  'GRPC_STATUS',
+  'GRPC_STATUS_NUMBER',
 ] as const;
 
 /** Operators whose argument is a header: `%REQ(X-ID?:PATH)%`. */
 export const headerOperators = ['REQ', 'RESP'] as const;
+
+/** How `%GRPC_STATUS(...)%` may be spelled. */
+const grpcForms = new Set(['CAMEL_STRING', 'SNAKE_STRING', 'NUMBER']);
 
 /** What is wrong with a format; undefined where nothing is. */
 export function whyNotAFormat(format: string): string | undefined {
@@ -39,7 +44,9 @@ export function whyNotAFormat(format: string): string | undefined {
         return `uses %${name}%, which is not supported yet; these are: ${[...plainOperators, ...headerOperators].join(', ')}`;
       if (isHeader && (argument === undefined || !/^:?[A-Za-z0-9_-]+(\?:?[A-Za-z0-9_-]+)?$/.test(argument)))
         return `uses %${name}% without a header name, such as %${name}(X-NAME)%`;
-      if (isPlain && argument !== undefined) return `gives %${name}% an argument, which it does not take`;
+      if (name === 'GRPC_STATUS' && argument !== undefined) {
+        if (!grpcForms.has(argument)) return `gives %${name}% an argument other than ${[...grpcForms].join(', ')}`;
+      } else if (isPlain && argument !== undefined) return `gives %${name}% an argument, which it does not take`;
     }
     return undefined;
   } catch (error) {

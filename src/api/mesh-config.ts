@@ -58,7 +58,10 @@ export const meshConfigSchema = record({
   ),
   outboundTrafficPolicy: refused('What happens to requests for hosts outside the mesh.'),
   enableAutoMtls: refused('mTLS is always automatic.', 'leave it out: it is always on'),
-  protocolDetectionTimeout: refused('How long to wait for the first bytes of a connection.'),
+  protocolDetectionTimeout: refused(
+    'How long to wait for the first bytes of a connection.',
+    'leave it out: a server may speak after 100 ms, and a client that speaks later is still read as what it says',
+  ),
   defaultHttpRetryPolicy: describe(
     retryPolicy.optional(),
     "Retries of all rules that have none of their own; default: Istio's, twice where the first try cannot have had an effect.",

@@ -4,6 +4,7 @@ import { UserError } from '../util/errors.js';
 import { version } from '../util/version.js';
 import { getCommand } from './get.js';
 import { proxyConfigCommand } from './proxy-config.js';
+import { proxyStatusCommand } from './proxy-status.js';
 import { roleCommands } from './roles.js';
 import { upCommand } from './up.js';
 import { completionCommand } from './completion.js';
@@ -33,7 +34,13 @@ export function createProgram(): Command {
     .showHelpAfterError('(see `lateen --help`)')
     .showSuggestionAfterError()
     .exitOverride();
-  for (const command of [upCommand(), getCommand(), proxyConfigCommand(), completionCommand(program)])
+  for (const command of [
+    upCommand(),
+    getCommand(),
+    proxyStatusCommand(),
+    proxyConfigCommand(),
+    completionCommand(program),
+  ])
     program.addCommand(command.exitOverride().showHelpAfterError(`(see \`lateen ${command.name()} --help\`)`));
   for (const role of roleCommands()) program.addCommand(role.exitOverride(), { hidden: true });
   return program;

@@ -20,9 +20,10 @@ export function proxyConfigCommand(): Command {
   return meshLocationOptions(
     new Command('proxy-config')
       .alias('pc')
-      .description("print what a workload's proxy should have, and what it has learned")
+      .description("print what a workload's proxy should have")
       .usage('[options] [listeners|routes|clusters|endpoints|all] WORKLOAD')
-      .argument('<words...>', 'what to print (default all), and a workload of `lateen get workloads`')
+      .argument('<kind|workload>', 'what to print (default all), or the workload')
+      .argument('[workload]', 'one of `lateen get workloads`')
       .option('-n, --namespace <namespace>', 'namespace of the workload, where the name alone is not enough')
       .addOption(
         new Option('-o, --output <format>', 'how to print; json and yaml have the whole resources')
@@ -33,15 +34,14 @@ export function proxyConfigCommand(): Command {
         'after',
         '\nOf a port without a declared protocol LEARNED says what its last connections carried: http, http2, or bytes (client-first,\nserver-first). It decides how long a silent client is waited for, never how bytes are read.\n\nExamples:\n  lateen proxy-config reviews-v1-0\n  lateen proxy-config listeners client-0 -n shop\n  lateen pc clusters client-0 -o yaml\n\nExit code: 0 found, 1 no such workload, 2 wrong use.',
       ),
-  ).action(async (words: string[], options: ProxyConfigOptions) => {
-    await proxyConfig(words, options);
+  ).action(async (first: string, second: string | undefined, options: ProxyConfigOptions) => {
+    if (second === undefined) await printConfig(proxyConfigKinds, first, options);
+    else await printConfig(kindsNamed(first), second, options);
   });
 }
 
-async function proxyConfig(words: readonly string[], options: ProxyConfigOptions): Promise<void> {
-  if (words.length > 2) throw new UserError('name one kind and one workload (`lateen proxy-config --help`)', 2);
-  const kinds = words.length === 2 ? kindsNamed(words[0]!) : proxyConfigKinds;
-  const { namespace, name } = await findWorkload(words.at(-1)!, options);
+async function printConfig(kinds: readonly Kind[], workload: string, options: ProxyConfigOptions): Promise<void> {
+  const { namespace, name } = await findWorkload(workload, options);
   const config = (await fetchFromMesh(options, `/api/proxy-config/${namespace}/${name}`)) as ProxyConfigView;
   const value = kinds.length === 1 ? resourcesOf(config, kinds[0]!) : config;
   print(options.output, value, () =>
@@ -84,6 +84,8 @@ async function findWorkload(word: string, options: ProxyConfigOptions): Promise<
     throw new UserError(
       `${word} is several workloads: ${found.map((one) => `${one.name} -n ${one.namespace}`).join(', ')}; name one`,
     );
+  if (proxyConfigKinds.some((kind) => kind === word))
+    throw new UserError(`name a workload behind ${word} (\`lateen get workloads\` lists them)`, 2);
   const guess = closestWord(
     name,
     near.map((one) => one.name),

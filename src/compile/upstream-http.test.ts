@@ -50,8 +50,9 @@ describe('the version of HTTP towards a service', () => {
 });
 
 describe('the version of HTTP towards the application', () => {
-  it('is that of its port, never upgraded', () => {
+  it('is that of its port, upgraded only where none is declared', () => {
     assert.equal(inboundHttp('http', pool({ h2UpgradePolicy: 'UPGRADE' })), 'http1');
+    assert.equal(inboundHttp('detect', pool({ h2UpgradePolicy: 'UPGRADE' })), 'http2');
     assert.equal(inboundHttp('grpc', undefined), 'http2');
     assert.equal(inboundHttp('detect', undefined), 'downstream');
   });

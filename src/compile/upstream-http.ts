@@ -42,7 +42,10 @@ export function outboundHttp(
 
 /** Towards the application: what is carried in HTTP/2 between proxies need not be that here. */
 export function inboundHttp(protocol: PortProtocol, pool: ConnectionPool | undefined): UpstreamHttp {
-  return pool?.http?.useClientProtocol === true ? 'downstream' : declaredHttp(protocol);
+  const { useClientProtocol = false, h2UpgradePolicy = 'DEFAULT' } = pool?.http ?? {};
+  if (useClientProtocol) return 'downstream';
+  // In Istio an upgraded request is one of HTTP/2 to everybody after that; here each says in which version it was written.
+  return protocol === 'detect' && h2UpgradePolicy === 'UPGRADE' ? 'http2' : declaredHttp(protocol);
 }
 
 function declaredHttp(protocol: PortProtocol): UpstreamHttp {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { parse } from 'yaml';
-import { app, program, TestMesh } from '../harness/mesh.js';
+import { app, eventually, program, TestMesh } from '../harness/mesh.js';
 
 function lateen(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
@@ -13,8 +13,8 @@ describe('lateen without a mesh', () => {
   it('help names every command that works, with examples behind each', () => {
     const { status, stdout } = lateen('--help');
     assert.equal(status, 0);
-    for (const command of ['up', 'get', 'completion']) {
-      assert.match(stdout, new RegExp(`^  ${command} `, 'm'));
+    for (const command of ['up', 'get', 'proxy-status', 'proxy-config', 'completion']) {
+      assert.match(stdout, new RegExp(`^  ${command}[ |]`, 'm'));
       assert.match(lateen(command, '--help').stdout, /Examples:\n/);
     }
     assert.doesNotMatch(stdout, /^ {2}(control|proxy) /m);
@@ -122,6 +122,40 @@ describe('lateen get on a running mesh', () => {
     assert.equal(status, 0);
     assert.equal(stdout, 'no diagnostics: everything is in force as written\n');
     assert.equal(get('diagnostics', '-o', 'json').stdout, '[]\n');
+  });
+
+  it('proxies are synced with all that they should have, and show certificates', async () => {
+    const { stdout } = await eventually(() => {
+      const result = lateen('proxy-status', '-C', mesh.directory);
+      return result.status === 0 && result;
+    }, 'all in force');
+    const [header, ...rows] = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/));
+    assert.deepEqual(header, [
+      'NAMESPACE',
+      'NAME',
+      'CONNECTED',
+      'LISTENERS',
+      'ROUTES',
+      'CLUSTERS',
+      'ENDPOINTS',
+      'CERTIFICATE UNTIL',
+      'ERROR',
+    ]);
+    assert.deepEqual(rows.map(([, name]) => name).sort(), ['client-0', 'web-0']);
+    for (const [, , connected, ...cells] of rows) {
+      assert.equal(connected, 'yes');
+      for (const cell of cells.slice(0, 4)) assert.match(cell, /^\d+ synced$/);
+      assert.ok(Date.parse(cells[4]!) > Date.now());
+      assert.equal(cells[5], '-');
+    }
+    const nobody = lateen('ps', 'nobody', '-C', mesh.directory);
+    assert.deepEqual(
+      [nobody.status, nobody.stderr],
+      [1, 'lateen: there is no workload named nobody (`lateen get workloads` lists them)\n'],
+    );
   });
 
   it('the status page is one document that loads nothing from outside and answers only this machine', async () => {

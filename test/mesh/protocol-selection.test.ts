@@ -164,6 +164,11 @@ services:
         [nobody.status, nobody.stderr],
         [1, 'lateen: there is no workload named clent-0; did you mean client-0? (`lateen get workloads` lists them)\n'],
       );
+      const alone = lateen('proxy-config', 'listeners');
+      assert.deepEqual(
+        [alone.status, alone.stderr],
+        [2, 'lateen: name a workload behind listeners (`lateen get workloads` lists them)\n'],
+      );
       const kind = lateen('proxy-config', 'listner', 'client-0');
       assert.equal(kind.status, 2);
       assert.match(kind.stderr, /a proxy has no listner; did you mean listeners\?/);

@@ -1,10 +1,12 @@
 // Data planes of several processes (`--workers`): they share the ports and the work, add up to one proxy in numbers and logs, and
 // die one at a time.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import tls from 'node:tls';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { request } from '../harness/http.js';
 import { app, eventually, isAlive, TestMesh } from '../harness/mesh.js';
@@ -105,6 +107,16 @@ function successorOf(mesh: TestMesh, workload: string, before: readonly number[]
     const { workerPids } = mesh.workload(workload);
     return workerPids.length === before.length && workerPids.find((pid) => !before.includes(pid));
   }, `another worker of ${workload}`);
+}
+
+/** The public key of the certificate that a port shows, to callers whom it then refuses too. */
+async function shownKey(port: number): Promise<string> {
+  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  socket.on('error', () => undefined);
+  await once(socket, 'secureConnect');
+  const { publicKey } = socket.getPeerX509Certificate()!;
+  socket.destroy();
+  return publicKey.export({ type: 'spki', format: 'pem' }).toString();
 }
 
 describe('two workers', () => {
@@ -252,9 +264,16 @@ describe('two workers of every isolated proxy', () => {
     for (const caller of callers.splice(0)) caller.close();
   });
 
-  it('are processes of their own', () => {
+  it('are processes of their own, with keys of their own', async () => {
     assert.equal(new Set(mesh.run.workloads.flatMap(({ workerPids }) => workerPids)).size, 6);
     assert.equal(new Set(mesh.run.workloads.map(({ proxyPid }) => proxyPid)).size, 3);
+    const keys = new Set<string>();
+    await eventually(async () => {
+      keys.add(await shownKey(mesh.workload('web-0').inbound!.port));
+      return keys.size === 2;
+    }, 'certificates with two keys');
+    for (let i = 0; i < 10; i++) keys.add(await shownKey(mesh.workload('web-0').inbound!.port));
+    assert.equal(keys.size, 2);
   });
 
   it('of the calling side: kill -9 of one ends its connections, nobody else notices, and it comes back', async () => {

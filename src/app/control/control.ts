@@ -3,7 +3,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Diagnostic } from '../../api/diagnostic.js';
 import { startAdminServer } from '../../admin/http-server.js';
-import type { MeshView } from '../../admin/mesh-view.js';
+import type { MeshView, ProxyView } from '../../admin/mesh-view.js';
 import { createCertificate } from '../../ca/certificate-service.js';
 import { compileWorkload } from '../../compile/compile.js';
 import { findServerFirstPorts, type ServerFirstListeners } from '../../compile/learned-findings.js';
@@ -24,7 +24,7 @@ import { serveGrpc } from './grpc-server.js';
 import { viewProxyConfig } from './proxy-config.js';
 import { lastGoodIn, openAuthority } from './saved-state.js';
 import { TokenTable } from './tokens.js';
-import { viewObjects, viewProxies } from './views.js';
+import { viewObjects, viewProxies, viewProxyStatus } from './views.js';
 import { version } from '../../util/version.js';
 
 const compiled = memoize(compileWorkload);
@@ -178,6 +178,10 @@ class ControlPlane {
     this.#waitingForSync = 0;
   }
 
+  #proxies(): ProxyView[] {
+    return viewProxies(this.#ads.states(), (uid) => this.#collector.appliedBy(uid), this.#resourcesOf);
+  }
+
   async #serveAdmin(options: ControlStart): Promise<{ server: HttpServer; port: number }> {
     const view: MeshView = {
       version,
@@ -188,7 +192,14 @@ class ControlPlane {
       objects: () => viewObjects(this.#source, this.#store.snapshot),
       diagnostics: () => this.#diagnostics(),
       plaintextWorkloads: () => this.#plaintext(),
-      proxies: () => viewProxies(this.#ads.states(), (uid) => this.#collector.appliedBy(uid), this.#resourcesOf),
+      proxies: () => this.#proxies(),
+      proxyStatus: () =>
+        viewProxyStatus(
+          this.#store.snapshot.workloads.values(),
+          this.#proxies(),
+          this.#resourcesOf,
+          this.#collector.certificates,
+        ),
       proxyConfig: (namespace, name) => {
         const { snapshot } = this.#store;
         const workload = [...snapshot.workloads.values()].find(

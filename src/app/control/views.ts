@@ -1,8 +1,9 @@
 // What the admin API shows of objects and proxies, computed from what the control plane knows.
-import type { ObjectView, ProxyView } from '../../admin/mesh-view.js';
+import type { ObjectView, ProxyStatusView, ProxyView, TypeState } from '../../admin/mesh-view.js';
 import { objectKey } from '../../api/object.js';
 import type { Service } from '../../model/service.js';
 import type { Snapshot } from '../../model/snapshot.js';
+import type { Workload } from '../../model/workload.js';
 import { meshFileName } from '../../sources/directory.js';
 import type { SourceState } from '../../sources/source.js';
 import type { Collector } from '../../telemetry/collector.js';
@@ -14,6 +15,7 @@ import {
   resourceTypes,
   versionOfAll,
   type Resources,
+  type ResourceType,
   type ResourceSet,
 } from '../../xds/resources.js';
 import type { ProxyState } from '../../xds/server/ads-server.js';
@@ -80,6 +82,41 @@ export function viewProxies(
       applied: late ?? applied[0] ?? [],
     };
   });
+}
+
+/** The same for every workload, with each type of resource apart. */
+export function viewProxyStatus(
+  workloads: Iterable<Workload>,
+  proxies: readonly ProxyView[],
+  resourcesOf: (uid: string) => Resources | undefined,
+  certificates: Collector['certificates'],
+): ProxyStatusView[] {
+  return [...workloads].map(({ uid, name, namespace }) => {
+    const proxy = proxies.find(({ workload }) => workload === uid);
+    const wanted = resourcesOf(uid) ?? emptyResources;
+    const notAfterMs = certificates.get(uid)?.notAfterMs;
+    return {
+      name,
+      namespace,
+      processes: proxy?.processes ?? 0,
+      types: resourceTypes.map((type) => ({
+        type,
+        state: stateOf(type, proxy, versionOfSet(wanted[type])),
+        wanted: wanted[type].size,
+        applied: proxy?.applied.find((one) => one.type === type)?.resources ?? 0,
+      })),
+      errors: proxy?.errors ?? [],
+      certificateEnds: notAfterMs === undefined ? null : new Date(Number(notAfterMs)).toISOString(),
+    };
+  });
+}
+
+function stateOf(type: ResourceType, proxy: ProxyView | undefined, wanted: string): TypeState {
+  if (proxy?.errors.some((error) => error.type === type) === true) return 'refused';
+  const applied = proxy?.applied.find((one) => one.type === type);
+  if (applied === undefined) return 'unknown';
+  if (applied.version !== wanted) return 'stale';
+  return applied.waiting > 0 ? 'waiting' : 'synced';
 }
 
 function typed(applied: readonly Applied[]): ProxyView['applied'] {

@@ -2,6 +2,7 @@
 // `node:cluster` does the same, but loses sight of a connection that is on its way to a worker when that dies: it stays open for
 // ever and nobody answers.
 import net, { type Server, type Socket } from 'node:net';
+import { ConnectionLimit } from '../../proxy/net/connection-limit.js';
 import type { PortAnswer, PortRequest } from './worker-messages.js';
 
 const backlog = 1024;
@@ -26,6 +27,7 @@ export class SharedPorts {
   readonly #handed = new Map<number, Handed>();
   /** How many connections are on their way to each worker. */
   readonly #waiting = new Map<number, number>();
+  readonly #limit = new ConnectionLimit(undefined, undefined, 1);
   #lastId = 0;
 
   /** @param send tells a worker something; a socket that goes with it must stay open here */
@@ -68,12 +70,20 @@ export class SharedPorts {
     this.#ports.set(place, opened);
     server.on('connection', (socket) => {
       socket.on('error', () => undefined); // whoever takes it sees for itself
-      this.#hand(socket, opened);
+      if (this.#limit.take(socket)) this.#hand(socket, opened);
+      else this.#drop(socket, opened);
     });
     server.on('error', ({ message }) => this.#fail(opened, message));
     server.listen({ host, port, backlog }, () => {
+      this.#limit.measure();
       for (const member of opened.workers) this.#send(member, { kind: 'listening', place });
     });
+  }
+
+  /** One worker counts it. */
+  #drop(socket: Socket, { workers, place }: SharedPort): void {
+    socket.resetAndDestroy();
+    if (workers[0] !== undefined) this.#send(workers[0], { kind: 'dropped', place });
   }
 
   #fail(port: SharedPort, reason: string): void {

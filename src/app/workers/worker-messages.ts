@@ -15,6 +15,8 @@ export type PortAnswer =
   | { readonly kind: 'listening'; readonly place: string }
   /** Listening, or taking a connection later, failed. */
   | { readonly kind: 'port failed'; readonly place: string; readonly reason: string }
+  /** A connection was turned away: too many were on their way to workers. */
+  | { readonly kind: 'dropped'; readonly place: string }
   /** The socket travels with it. */
   | { readonly kind: 'connection'; readonly place: string; readonly id: number };
 

@@ -25,6 +25,9 @@ export class WorkerPorts {
       case 'port failed':
         server?.failed(message.reason);
         break;
+      case 'dropped':
+        server?.emit('drop');
+        break;
       case 'connection':
         if (server?.listening === true && socket !== undefined) {
           this.#send({ kind: 'taken', id: message.id });

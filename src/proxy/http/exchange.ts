@@ -7,10 +7,10 @@ import type { Endpoint } from '../cluster/endpoint.js';
 import type { RelayEnd } from '../tcp/relay.js';
 import type { ConnectionInfo } from '../listener/connection-info.js';
 import { endAttempt, recordResult } from './attempt.js';
-import { answerFor, explainFailure, type Failure } from './failures.js';
+import { answerFor, explainFailure, type Failure, type FailureAnswer } from './failures.js';
 import type { HttpEnvironment, HttpSettings } from './environment.js';
 import { findGrpcCall, healthStatusOf, type GrpcCall } from './grpc-call.js';
-import { tellGrpc, grpcStatusOf } from './grpc-status.js';
+import { grpcStatusOf, pushGrpcStatus, tellGrpc } from './grpc-status.js';
 import { findHeader, type Headers, type RequestHead, type ResponseHead } from './message.js';
 import type { Mirror } from './mirror.js';
 import type { HttpPool, PoolClient } from './pool.js';
@@ -192,12 +192,27 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
     this.upstreamTransportFailureReason = answer.transportReason?.replace(/\s/g, '_');
     this.#dropUpstream();
     if (this.response !== undefined) {
-      this.downstream.abort();
-      this.complete();
+      this.#breakOff(this.response, answer, failure.kind !== 'internal');
       return;
     }
     const headers = [...(answer.headers ?? []), ...this.#headersOf(failure)];
     this.reply(answer.status, headers, this.#bodyOf(failure, answer.body), answer.grpcStatus);
+  }
+
+  /** Nobody may take for whole what has begun: gRPC is told so by a status where one can follow, everybody else by a reset. */
+  #breakOff(response: ResponseHead, answer: FailureAnswer, mayEnd: boolean): void {
+    this.responseCodeDetails = answer.details.replace('before_response', 'after_response');
+    if (mayEnd && this.grpc?.canEnd(response) === true) {
+      const trailers: Headers = [];
+      pushGrpcStatus(
+        trailers,
+        answer.grpcStatus ?? grpcStatusOf(answer.status),
+        answer.body.replace('before', 'after'),
+      );
+      this.grpc.responseTrailers = trailers;
+      this.downstream.sendEnd(trailers);
+    } else this.downstream.abort();
+    this.complete();
   }
 
   /** Which object decided is told to callers whose certificate proves that they are of this mesh, and to nobody else. */
@@ -295,6 +310,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   }
 
   onDownstreamDrain(): void {
+    if (this.grpc !== undefined) this.grpc.isHeldUp = false;
     this.#upstream?.resumeBody();
   }
 
@@ -364,7 +380,9 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   onResponseBody(chunk: Buffer): void {
     this.bytesSent += chunk.length;
     this.grpc?.onResponseBody(chunk);
-    if (!this.downstream.sendBody(chunk)) this.#upstream?.pauseBody();
+    if (this.downstream.sendBody(chunk)) return;
+    if (this.grpc !== undefined) this.grpc.isHeldUp = true;
+    this.#upstream?.pauseBody();
   }
 
   onResponseEnd(trailers: Headers | undefined): void {

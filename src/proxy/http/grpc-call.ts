@@ -10,6 +10,8 @@ export class GrpcCall {
   /** Whether that time is the caller's and not the route's. */
   isCallersTimeout = false;
   responseTrailers: Headers | undefined;
+  /** Whether the answer waits for a caller who does not read. */
+  isHeldUp = false;
   readonly #requests = new GrpcMessageCounter();
   readonly #responses = new GrpcMessageCounter();
   /** Messages that are not in a series yet. */
@@ -35,6 +37,11 @@ export class GrpcCall {
     this.#series = series;
     series.requests.add(0, this.#sent);
     series.responses.add(0, this.#received);
+  }
+
+  /** Whether a status of ours can follow what has been passed on: it cuts no message off and waits for nobody. */
+  canEnd({ status, contentLength }: ResponseHead): boolean {
+    return status === 200 && contentLength < 0 && !this.isHeldUp && this.#responses.isBetweenMessages;
   }
 
   /** The status that the server sent, in trailers or else in headers. */

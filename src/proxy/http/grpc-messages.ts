@@ -10,6 +10,10 @@ export class GrpcMessageCounter {
   /** Bytes of the present message that are still to come: up to 4 GiB, which are skipped, not kept. */
   #left = 0;
 
+  get isBetweenMessages(): boolean {
+    return this.#prefix === 0 && this.#left === 0;
+  }
+
   /** @returns how many messages have begun with this chunk: those whose prefix is complete now */
   count(chunk: Uint8Array): number {
     let begun = 0;

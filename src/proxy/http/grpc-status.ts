@@ -70,9 +70,14 @@ export function knownGrpcStatus(status: number): number {
 /** Makes the headers of an answer those of a gRPC answer that has nothing else (Trailers-Only). */
 export function tellGrpc(headers: Headers, status: number, message: string | Uint8Array): void {
   setHeader(headers, 'content-type', grpcType);
-  setHeader(headers, 'grpc-status', String(status));
+  pushGrpcStatus(headers, status, message);
+}
+
+/** Ends a gRPC answer, in trailers or in headers. */
+export function pushGrpcStatus(fields: Headers, status: number, message: string | Uint8Array): void {
+  setHeader(fields, 'grpc-status', String(status));
   const encoded = encodeGrpcMessage(message);
-  if (encoded !== '') setHeader(headers, 'grpc-message', encoded);
+  if (encoded !== '') setHeader(fields, 'grpc-message', encoded);
 }
 
 /** Longest text of a status, in bytes before it is encoded: three times as much fits what clients take as headers. */

@@ -99,14 +99,31 @@ describe('a failure', () => {
     assert.match(await through.send(call), /\r\ngrpc-status: 13\r\n/);
     assert.equal(through.internalErrors.length, 1);
   });
-  it('after the answer has begun breaks it off: nobody takes it for whole', async () => {
+  it('behind messages that were passed on is a status in trailers', async () => {
     const through = await answeredWith(
       'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n6\r\n\0\0\0\0\x01a\r\n',
     );
     through.servers[0]!.destroy();
     await settle();
-    assert.equal(through.caller.destroyed, true);
-    assert.deepEqual(outcome(through), ['grpc', '200', '2', 'UC']);
+    assert.match(
+      through.caller.sent,
+      /\r\n0\r\ngrpc-status: 14\r\ngrpc-message: upstream .*reset after headers\. reset reason: connection termination\r\n\r\n$/,
+    );
+    assert.deepEqual(outcome(through), ['grpc', '200', '14', 'UC']);
+    assert.match(through.logged[0]!.responseCodeDetails!, /^upstream_reset_after_response_started/);
+  });
+  it('within a message, or of an answer with a length, breaks it off: nobody takes it for whole', async () => {
+    for (const answer of [
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\n\0\0\0\0\x02a\r\n',
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\n\0\0\0\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n\0\0\0\0\x01a',
+    ]) {
+      const through = await answeredWith(answer);
+      through.servers[0]!.destroy();
+      await settle();
+      assert.equal(through.caller.destroyed, true);
+      assert.deepEqual(outcome(through), ['grpc', '200', '2', 'UC']);
+    }
   });
   it('of gRPC-Web is told as HTTP, which its clients read', async () => {
     const through = proxy({ clusters: { c: false } });

@@ -137,6 +137,7 @@ export class Listener implements Swept {
       if (connectionLimit.take(socket)) this.accept(socket, undefined);
       else this.#shed(socket);
     });
+    server.on('drop', () => this.#tellTooMany());
     server.once('error', (error) => {
       if (this.#closed) return;
       const retryInMs = this.#backoff.next();
@@ -328,6 +329,10 @@ export class Listener implements Swept {
   #shed(socket: Socket): void {
     socket.on('error', ignore);
     socket.resetAndDestroy();
+    this.#tellTooMany();
+  }
+
+  #tellTooMany(): void {
     const reason = `${connectionLimit.most} connections are open, as many as the limit of open files allows`;
     this.#environment.onRefused(this.#config.name, 'too many connections', reason);
   }

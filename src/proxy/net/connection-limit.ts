@@ -12,21 +12,25 @@ const large = 65_536;
 export class ConnectionLimit {
   readonly #openFileLimit: number;
   readonly #countOpenFiles: () => number;
+  readonly #filesEach: number;
   #accepted = 0;
   #own = 0;
 
-  constructor(openFileLimit = findOpenFileLimit(), countOpenFiles = countFiles) {
+  /** @param filesEach files that a connection takes: its own, and the one onwards */
+  constructor(openFileLimit = findOpenFileLimit(), countOpenFiles = countFiles, filesEach = 2) {
+    this.#filesEach = filesEach;
     this.#openFileLimit = openFileLimit;
     this.#countOpenFiles = countOpenFiles;
   }
 
   /** Looks at what is open besides connections; called when that has become more. */
   measure(): void {
-    if (this.#openFileLimit < large) this.#own = Math.max(this.#own, this.#countOpenFiles() - 2 * this.#accepted);
+    if (this.#openFileLimit < large)
+      this.#own = Math.max(this.#own, this.#countOpenFiles() - this.#filesEach * this.#accepted);
   }
 
   get most(): number {
-    return Math.max(1, Math.floor((this.#openFileLimit - this.#own - spareFiles) / 2));
+    return Math.max(1, Math.floor((this.#openFileLimit - this.#own - spareFiles) / this.#filesEach));
   }
 
   /** Counts a connection until it is closed; false where there is no room for it. */

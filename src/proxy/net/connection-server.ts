@@ -6,6 +6,8 @@ export interface ConnectionServer {
   readonly listening: boolean;
   on(event: 'connection', listener: (socket: Socket) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
+  /** A connection was turned away because too many are open. */
+  on(event: 'drop', listener: () => void): unknown;
   once(event: 'error', listener: (error: Error) => void): unknown;
   removeAllListeners(event: 'error'): unknown;
   listen(

@@ -111,17 +111,25 @@ describe('the deadline of a gRPC caller', () => {
     await pass(501);
     assert.deepEqual(answer(atServer), ['4', 'DT']);
   });
-  it('breaks off an answer that has begun', async () => {
-    const through = within(server);
-    await through.send(unfinished('500m'));
-    (await through.connect()).receive('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n\0\0\0\0\0\r\n');
-    await settle();
-    await pass(501);
-    assert.equal(through.caller.destroyed, true);
-    assert.deepEqual(
-      [through.logged[0]!.responseFlags, through.logged[0]!.responseCodeDetails],
-      ['DT', 'max_duration_timeout'],
-    );
+  it('ends an answer that has begun: by a status behind whole messages, else by breaking it off', async () => {
+    for (const [message, isWhole] of [
+      ['\0\0\0\0\0', true],
+      ['\0\0\0\0\x01', false],
+    ] as const) {
+      const through = within(server);
+      await through.send(unfinished('500m'));
+      (await through.connect()).receive(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n${message}\r\n`);
+      await settle();
+      await pass(501);
+      const trailers = /\r\n0\r\ngrpc-status: 4\r\ngrpc-message: downstream duration timeout\r\n\r\n$/;
+      assert.equal(trailers.test(through.caller.sent), isWhole);
+      const [logged] = through.logged;
+      assert.deepEqual(
+        [logged!.responseFlags, logged!.responseCodeDetails, logged!.grpcStatus],
+        ['DT', 'max_duration_timeout', isWhole ? 4 : 2],
+      );
+      assert.equal(through.servers[0]!.destroyed, true);
+    }
   });
   it('is over with the call', async () => {
     const through = within(server);
