@@ -43,6 +43,8 @@ export interface HeaderBlock {
   /** Whether it is over a limit; `fields` is not complete then. */
   readonly isTooLarge: boolean;
   readonly endStream: boolean;
+  /** Names of fields that may never be put into a table, by nobody on the way (RFC 7541 section 7.1.3). */
+  readonly secrets: readonly string[];
 }
 
 /** By how much a header block may be longer than the list may be: the stream answers for what is within, the connection beyond. */
@@ -286,7 +288,8 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     const { listBytes: most, fields: mostFields } = this.limits;
     try {
       const listBytes = this.#decoder.decode(block, start, end, fields, most, mostFields + 1);
-      return { fields, listBytes, isTooLarge: listBytes > most || fields.length > 2 * mostFields, endStream };
+      const isTooLarge = listBytes > most || fields.length > 2 * mostFields;
+      return { fields, listBytes, isTooLarge, endStream, secrets: this.#decoder.neverIndexed };
     } catch (error) {
       if (error instanceof HpackError) throw new ConnectionError(errorCode.compressionError, error.message);
       throw error;

@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net';
 import type { Handled } from '../../listener/filter-chain.js';
 import { memoryPressure } from '../../net/memory-pressure.js';
-import type { Headers, ResponseHead } from '../message.js';
+import type { RequestHead, ResponseHead } from '../message.js';
 import type { RequestHandler } from '../request-handler.js';
 import { Http2Connection, type HeaderBlock } from './connection.js';
 import { FrameBudget } from './frame-budget.js';
@@ -116,7 +116,8 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     return id % 2 === 0 || id > this.#highestStream;
   }
 
-  protected override onNewBlock(id: number, { fields, listBytes, isTooLarge, endStream }: HeaderBlock): void {
+  protected override onNewBlock(id: number, block: HeaderBlock): void {
+    const { isTooLarge, endStream } = block;
     if (id % 2 === 0) throw new ConnectionError(errorCode.protocolError, 'callers open streams of odd numbers');
     if (id <= this.#highestStream) {
       this.refuseOldStream(id);
@@ -139,13 +140,14 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
       stream.refuse(431, endStream);
       return;
     }
-    stream.begin(this.#readHead(fields, listBytes, endStream), endStream);
+    stream.begin(this.#readHead(block), endStream);
     if (this.queuedBytes > mostQueuedBytes) this.socket.pause();
   }
 
-  #readHead(fields: Headers, listBytes: number, endStream: boolean) {
+  #readHead({ fields, listBytes, endStream, secrets }: HeaderBlock): RequestHead {
     try {
-      return readRequestHead(fields, listBytes, this.#options.carries, endStream);
+      const head = readRequestHead(fields, listBytes, this.#options.carries, endStream);
+      return secrets.length === 0 ? head : { ...head, secrets };
     } catch (error) {
       if (error instanceof StreamError) this.handler.onMalformed(400, error.message);
       throw error;
