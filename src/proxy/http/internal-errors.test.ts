@@ -55,7 +55,7 @@ describe('an error of our own', () => {
     assert.deepEqual(peer.lines(), ['RST 3 internalError']);
     mock.restoreAll();
     assert.deepEqual(await peer.ask(peer.headers(5, h2Get(), true)), []);
-    (await through.connect()).receive(ok());
+    through.servers[0]!.receive(ok());
     await settle();
     assert.match(peer.lines()[0]!, /^HEADERS 5 :status=200, /);
     assert.equal(through.internalErrors.length, 2);
