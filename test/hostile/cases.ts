@@ -171,7 +171,7 @@ const requestLines: readonly [string, string, readonly number[]][] = [
   ['a version in lower case', 'GET /c/{id} http/1.1\r\nHost: {host}\r\n\r\n', [400, 505]],
   ['a version without name', 'GET /c/{id} 1.1\r\nHost: {host}\r\n\r\n', [400, 505]],
   ['a version of another protocol', 'GET /c/{id} ICAP/1.0\r\nHost: {host}\r\n\r\n', [400, 505]],
-  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400, 505]],
+  ['a preface of HTTP/2 that is none', 'PRI * HTTP/2.0\r\n\r\nMS\r\n\r\n', [400, 505]],
   ['a hundred empty lines before a request', `${'\r\n'.repeat(100)}${get()}`, [400]],
   ['two spaces in the request line', 'GET  /c/{id} HTTP/1.1\r\nHost: {host}\r\n\r\n', [400]],
   ['a tab in the request line', 'GET\t/c/{id}\tHTTP/1.1\r\nHost: {host}\r\n\r\n', [400]],
