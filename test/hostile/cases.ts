@@ -406,12 +406,15 @@ export const requestCases: readonly HostileCase[] = [
   refused(14, 'a head of 61 KiB', get(`X-Long: ${'l'.repeat(61 * 1024)}`), [431]),
   refused(14, '101 header fields', get(...fields(100)), [431]),
   refused(14, '3000 small header fields, the last of which denies', get(...fields(3000), 'x-deny: 1'), [431]),
-  refused(
-    14,
-    'trailers of 61 KiB',
-    chunkedPost(`5\r\nhello\r\n0\r\nX-Long: ${'l'.repeat(61 * 1024)}\r\n\r\n`),
-    [431, 400],
-  ),
+  {
+    ...refused(
+      14,
+      'trailers of 61 KiB',
+      chunkedPost(`5\r\nhello\r\n0\r\nX-Long: ${'l'.repeat(61 * 1024)}\r\n\r\n`),
+      [431, 400],
+    ),
+    forwards: 'incomplete', // what comes before them may be on its way already
+  },
   // 15
   ...paths.map(([name, path, status]) => refused(15, name, head(`GET ${path}`), status)),
   // 16
