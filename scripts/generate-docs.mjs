@@ -159,6 +159,18 @@ services:
 
 A service of another namespace is \`<SERVICE>_<NAMESPACE>_URL\`. Names are upper-cased, other characters become \`_\`.
 
+## What a port carries
+
+| protocol | how it is read | how the application is spoken to |
+|---|---|---|
+| \`http\` | request by request: routes, policies, metrics | HTTP/1.1 |
+| \`http2\`, \`grpc\`, \`grpc-web\` | the same | HTTP/2 by prior knowledge, whatever the caller speaks |
+| \`tcp\`, \`tls\`, \`https\` | as bytes | as the caller writes them |
+| \`detect\`, the default | each connection by its first bytes: HTTP/1.1, HTTP/2, or bytes | as the caller speaks |
+
+Nothing has to be declared for a server that speaks first: it is heard after 100 ms of silence, and from the second connection on at
+once. \`lateen proxy-config listeners WORKLOAD\` shows what was learned of a port; a diagnostic (LAT0011) says what to declare.
+
 ## Fields
 
 ${fieldTable(meshFileSchema)}

@@ -52,6 +52,8 @@ services:
   detected1: { port: 84, ${at(port1)} }
   detected2: { port: 85, ${at(port2)} }
   upgraded: { port: 86, protocol: http, ${at(port1)} }
+  bytes1: { port: 89, protocol: tcp, ${at(port1)} }
+  bytes2: { port: 90, protocol: tcp, ${at(port2)} }
   guessed: { port: 88, ${at(port2)} }
   callers: { port: 87, protocol: http, ${at(port2)} }
   client: { command: sleep 1000 }
@@ -66,6 +68,16 @@ apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: { name: guessed }
 spec: { host: guessed, trafficPolicy: { connectionPool: { http: { h2UpgradePolicy: UPGRADE } } } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: read1, namespace: default }
+spec: { selector: { app: bytes1 }, ports: [{ name: http, port: 80, targetPort: 89 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: read2, namespace: default }
+spec: { selector: { app: bytes2 }, ports: [{ name: grpc, port: 80, targetPort: 90 }] }
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -103,6 +115,17 @@ spec: { host: callers, trafficPolicy: { connectionPool: { http: { useClientProto
   it('is 2 where its rule upgrades a port that is not declared, and no other where it is', async () => {
     assert.deepEqual(await answers('guessed'), ['2.0', '2.0']);
     assert.deepEqual(await answers('upgraded'), ['1.1', '1.1']);
+  });
+
+  it('is that which its caller knows where its own proxy carries bytes', async () => {
+    const { port } = mesh.workload('client-0').outboundHttp;
+    for (const [host, version] of [
+      ['read1', '1.1'],
+      ['read2', '2.0'],
+    ] as const) {
+      const { status, body } = await request({ port, headers: { host } });
+      assert.deepEqual([status, body], [200, version]);
+    }
   });
 
   it("is its caller's where its rule says so", async () => {

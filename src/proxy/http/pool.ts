@@ -336,7 +336,8 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
 
   #adopt(connected: Connected): void {
     const { peer, expiresAtMs, protocol } = connected;
-    this.#expectsSharing = this.#isNegotiated ? isHttp2Protocol(protocol) : this.#isHttp2;
+    // A server that carries bytes chooses a name for those, or none: what the cluster says is spoken then.
+    this.#expectsSharing = this.#isHttp2 || (this.#isNegotiated && isHttp2Protocol(protocol));
     const { maxConnectionDurationMs, http2: limits } = this.#settings();
     const oldestMs = Date.now() + (maxConnectionDurationMs ?? Infinity);
     const retireAtMs = Math.min(expiresAtMs - expiryMarginMs, oldestMs);
