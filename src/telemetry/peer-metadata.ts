@@ -3,12 +3,16 @@
 import { create, fromBinary, toBinary, type JsonObject } from '@bufbuild/protobuf';
 import { AnySchema, anyPack, anyUnpack, StructSchema, ValueSchema, type Struct } from '@bufbuild/protobuf/wkt';
 import type { SpiffeId } from '../identity/spiffe-id.js';
+import { memoize } from '../util/memoize.js';
+import { rememberRecent } from '../util/recent.js';
 import { unknown, unknownParty, type Party } from './istio-labels.js';
 
 const magic = 0x3d230467;
 export const preambleHeaderLength = 8;
 /** Longest metadata that is read. */
 const longestMetadata = 16 * 1024;
+/** Peers whose metadata is remembered. */
+const mostPeers = 64;
 
 /** A workload as its own proxy describes it: the node metadata of Istio. */
 export interface NodeMetadata {
@@ -32,7 +36,7 @@ const partyLabels = [
 ] as const;
 
 /** The bytes that open a connection between proxies; where they would be too many, only labels that peers use are among them. */
-export function encodePreamble(metadata: NodeMetadata): Buffer {
+export const encodePreamble = memoize((metadata: NodeMetadata): Buffer => {
   let body = encodeMetadata(metadata);
   if (body.length > longestMetadata) {
     const used = partyLabels.filter((name) => Object.hasOwn(metadata.LABELS, name));
@@ -42,7 +46,7 @@ export function encodePreamble(metadata: NodeMetadata): Buffer {
   header.writeUInt32BE(magic, 0);
   header.writeUInt32BE(body.length, 4);
   return Buffer.concat([header, body]);
-}
+});
 
 function encodeMetadata(metadata: NodeMetadata): Uint8Array {
   // protobuf-es takes a Struct as plain JSON inside messages; a top-level one is built from its fields.
@@ -65,13 +69,17 @@ export function decodePreamble(bytes: Buffer): PreambleState {
   if (length > longestMetadata) throw new Error(`the peer's metadata is longer than ${longestMetadata} bytes`);
   const end = preambleHeaderLength + length;
   if (bytes.length < end) return { complete: false };
-  return { complete: true, length: end, metadata: decodeMetadata(bytes.subarray(preambleHeaderLength, end)) };
+  return { complete: true, length: end, metadata: decodeMetadata(bytes.toString('latin1', preambleHeaderLength, end)) };
 }
 
-function decodeMetadata(bytes: Uint8Array): NodeMetadata | undefined {
-  const struct = anyUnpack(fromBinary(AnySchema, bytes), StructSchema);
+/** A peer says the same at the beginning of every connection. */
+const decodeMetadata = rememberRecent(readMetadata, mostPeers);
+
+/** @param text the bytes, as latin1 */
+function readMetadata(text: string): NodeMetadata | undefined {
+  const struct = anyUnpack(fromBinary(AnySchema, Buffer.from(text, 'latin1')), StructSchema);
   if (struct === undefined) return undefined;
-  const text = (name: string) => {
+  const valueOf = (name: string) => {
     const kind = struct.fields[name]?.kind;
     return kind?.case === 'stringValue' ? kind.value : '';
   };
@@ -81,11 +89,11 @@ function decodeMetadata(bytes: Uint8Array): NodeMetadata | undefined {
     for (const [name, value] of Object.entries(labelsKind.value.fields))
       if (value.kind.case === 'stringValue') labels[name] = value.kind.value;
   return {
-    NAME: text('NAME'),
-    NAMESPACE: text('NAMESPACE'),
-    WORKLOAD_NAME: text('WORKLOAD_NAME'),
-    SERVICE_ACCOUNT: text('SERVICE_ACCOUNT'),
-    CLUSTER_ID: text('CLUSTER_ID'),
+    NAME: valueOf('NAME'),
+    NAMESPACE: valueOf('NAMESPACE'),
+    WORKLOAD_NAME: valueOf('WORKLOAD_NAME'),
+    SERVICE_ACCOUNT: valueOf('SERVICE_ACCOUNT'),
+    CLUSTER_ID: valueOf('CLUSTER_ID'),
     LABELS: labels,
   };
 }
@@ -115,10 +123,13 @@ export function partyOf(metadata: NodeMetadata, principal: string): Party {
   };
 }
 
+/** The same value for every connection of a peer, so that what is counted for it is looked up once. */
+const partyOfPeer = memoize(partyOf);
+
 /** The peer as it may be believed: what it says of itself counts only where its certificate says the same. */
 export function believedParty(metadata: NodeMetadata | undefined, uri: string, id: SpiffeId): Party {
   if (metadata !== undefined && metadata.NAMESPACE === id.namespace && metadata.SERVICE_ACCOUNT === id.serviceAccount)
-    return partyOf(metadata, uri);
+    return partyOfPeer(metadata, uri);
   return { ...unknownParty, namespace: id.namespace, principal: uri };
 }
 

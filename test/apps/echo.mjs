@@ -1,5 +1,6 @@
 // A test application: answers with what it received, or as the path says.
 import http from 'node:http';
+import { Readable } from 'node:stream';
 
 const name = process.env.NAME ?? 'echo';
 
@@ -29,6 +30,17 @@ const server = http.createServer((request, response) => {
       case 'bytes':
         response.end(Buffer.alloc(Number(argument), 0x61));
         break;
+      case 'pour': {
+        // Large, made as it is taken.
+        const part = Buffer.alloc(65_536, 0x61);
+        response.setHeader('content-length', argument);
+        Readable.from(
+          (function* () {
+            for (let left = Number(argument); left > 0; left -= part.length) yield part.subarray(0, left);
+          })(),
+        ).pipe(response);
+        break;
+      }
       case 'stream': {
         let left = Number(argument);
         const next = () => (left-- > 0 ? (response.write(`part ${left}\n`), setTimeout(next, 5)) : response.end());

@@ -85,9 +85,17 @@ export class HttpFilter implements NetworkFilter {
     if (this.#settings.codec === 'http2' || isHttp2Protocol(info.protocol))
       return this.#startHttp2(socket, first, info, handler, onClose);
     const begins = new Replaceable();
-    const connection = new Http1ServerConnection(socket, handler, info.reset, onClose, (bytes) => {
+    const onHttp2 = (bytes: Buffer): void => {
       begins.current = this.#startHttp2(socket, bytes, info, handler, onClose);
-    });
+    };
+    const { codec } = this.#settings;
+    const connection = new Http1ServerConnection(
+      socket,
+      handler,
+      info.reset,
+      onClose,
+      codec === 'auto' ? onHttp2 : undefined,
+    );
     begins.current = connection;
     connection.start(first);
     return begins;

@@ -28,6 +28,8 @@ export interface RequestHead {
   upgrade?: string | undefined;
   /** Whether the caller says that it takes trailers (`TE: trailers`), which servers of gRPC insist on. */
   readonly acceptsTrailers?: boolean;
+  /** Names of headers that the caller keeps out of the tables of HTTP/2's compression, so that nobody else may put them there. */
+  readonly secrets?: readonly string[];
 }
 
 export interface ResponseHead {
@@ -40,6 +42,8 @@ export interface ResponseHead {
   readonly headBytes: number;
   /** Protocol to which the server switches with status 101, lower-case. */
   readonly upgrade?: string | undefined;
+  /** Names of headers that the server keeps out of the tables of HTTP/2's compression. */
+  readonly secrets?: readonly string[];
 }
 
 /** The value of a header; several are joined by commas, as Envoy does (RFC 9110 section 5.3). */

@@ -69,6 +69,8 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
   /** Connections that are free and will be given to a request that waits, in a moment. */
   #reserved = 0;
   #isServing = false;
+  /** Whether a shared connection has ended that never carried anything. */
+  #endedUnused = false;
   #draining = false;
   #stopSweeping: (() => void) | undefined;
 
@@ -151,7 +153,10 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
     const at = pooled === undefined ? -1 : this.#idle.indexOf(pooled);
     if (at >= 0) this.#idle.splice(at, 1);
     if (pooled !== undefined) this.#shared = this.#shared.filter((one) => one !== pooled);
-    this.#openForWaiting();
+    if (connection instanceof Http2ClientConnection && connection.requests === 0) {
+      this.#endedUnused = true;
+      this.#serveSoon();
+    } else this.#openForWaiting();
     if (this.#all.size > 0) return;
     this.#stopSweeping?.();
     this.#stopSweeping = undefined;
@@ -225,13 +230,32 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
     this.#isServing = true;
     setImmediate(() => {
       this.#isServing = false;
-      while (this.#waiting.length > this.#reserved) {
-        const pooled = this.#takeShared();
-        if (pooled === undefined) break;
-        this.#begin(pooled, this.#takeWaiting()!);
-      }
+      this.#serveShared(false);
+      this.#giveUpUnused();
       this.#openForWaiting();
+      if (this.#draining) this.#drainShared(() => true);
     });
+  }
+
+  /** @param evenSlow whether connections are used that do not take what is queued */
+  #serveShared(evenSlow: boolean): void {
+    while (this.#waiting.length > this.#reserved) {
+      const pooled = this.#takeShared(evenSlow);
+      if (pooled === undefined) return;
+      this.#begin(pooled, this.#takeWaiting()!);
+    }
+  }
+
+  /** A server that ends connections, or takes no request on them, as soon as they are there, would do so with the next one too. */
+  #giveUpUnused(): void {
+    const isOfNoUse = ({ connection }: Pooled) =>
+      connection.requests === 0 && !(connection as Http2ClientConnection).hasRoomForRequest;
+    const failed = this.#endedUnused || this.#shared.some(isOfNoUse);
+    this.#endedUnused = false;
+    if (!failed) return;
+    this.#drainShared(isOfNoUse);
+    if (this.#connecting === 0)
+      this.#failWaiting({ kind: 'connect', reason: 'the server took no request on a new connection' });
   }
 
   #park(pooled: Pooled): void {
@@ -253,7 +277,7 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
   }
 
   /** The shared connection that has the least under way and takes one more; undefined where another is to be opened first. */
-  #takeShared(): Pooled | undefined {
+  #takeShared(evenSlow = false): Pooled | undefined {
     if (!this.#isHttp2 && !this.#usage.hasRoomForConnection && this.#hasWork) return undefined;
     let best: Pooled | undefined;
     let bestLoad = Infinity;
@@ -262,13 +286,14 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
       const connection = pooled.connection as Http2ClientConnection;
       if (!connection.hasRoomForRequest) continue;
       const load = connection.queuedBytes;
-      if (load >= bestLoad || (load > mostQueuedBytes && this.#mayOpen)) continue;
+      if (load >= bestLoad || (load > mostQueuedBytes && !evenSlow && this.#mayOpen)) continue;
       best = pooled;
       bestLoad = load;
     }
-    if (best === undefined || Date.now() < best.retireAtMs) return best;
+    // One that has carried nothing yet is used even where it retires soon: a new one would retire as soon.
+    if (best === undefined || best.connection.requests === 0 || Date.now() < best.retireAtMs) return best;
     this.#drainShared((pooled) => pooled === best);
-    return this.#takeShared();
+    return this.#takeShared(evenSlow);
   }
 
   /** Whether a shared connection carries a request. */
@@ -322,6 +347,7 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
         return;
       }
       this.#usage.connections--;
+      this.#serveShared(true);
       this.#failWaiting(outcome.timedOut ? { kind: 'connect-timeout' } : { kind: 'connect', reason: outcome.reason });
       this.#openForWaiting();
     });
@@ -375,7 +401,7 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
     const nowWallMs = Date.now();
     this.#drainShared(({ connection, idleSinceMs, retireAtMs }) => {
       const shared = connection as Http2ClientConnection;
-      const isAged = shared.active === 0 && nowMs - idleSinceMs >= idleTimeoutMs;
+      const isAged = shared.active === 0 && (nowMs - idleSinceMs >= idleTimeoutMs || !shared.hasRoomForRequest);
       return isAged || shared.isClosing || nowWallMs >= retireAtMs;
     });
   }

@@ -6,7 +6,7 @@ import { Http2ClientStream, isWhole } from './client-stream.js';
 import { FrameBudget } from './frame-budget.js';
 import { errorCode, largestStreamId, preface, setting, ConnectionError } from './frames.js';
 import { isHeadAll, writeRequestHead } from './heads.js';
-import type { Http2Limits } from './limits.js';
+import { carriedHeadFactor, type Http2Limits } from './limits.js';
 import type { TunnelAddresses } from './stream-tunnel.js';
 
 /** Bounds of a response's head: servers of the mesh may send more than callers. */
@@ -61,9 +61,11 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
     { limits, carries, asksWhenSilent }: ClientOptions,
     first?: Buffer,
   ) {
+    const factor = carries ? carriedHeadFactor : 1;
     super(socket, {
       ...limits,
-      ...responseHeads,
+      listBytes: factor * responseHeads.listBytes,
+      fields: factor * responseHeads.fields,
       streamIdleTimeoutMs: Infinity,
       faults: new FrameBudget(faults.atOnce, faults.perSecond),
       expectsPreface: false,

@@ -58,7 +58,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
 
   // ---- from the server
 
-  override onBlock({ fields, listBytes, isTooLarge, endStream }: HeaderBlock): void {
+  override onBlock({ fields, listBytes, isTooLarge, endStream, secrets }: HeaderBlock): void {
     if (this.remoteEnded) throw new StreamError(errorCode.streamClosed, 'HEADERS after the end of the stream');
     if (isTooLarge) throw new StreamError(errorCode.enhanceYourCalm, 'the head of the response is too long');
     if (this.#hasResponse) {
@@ -67,7 +67,8 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
       return;
     }
     const isUnswitched = this.#upgrade !== undefined && this.connection.carries && takeUnswitched(fields);
-    const head = readResponseHead(fields, listBytes, this.#method, endStream);
+    const read = readResponseHead(fields, listBytes, this.#method, endStream);
+    const head = secrets.length === 0 ? read : { ...read, secrets };
     this.lastActivityMs = this.connection.nowMs;
     if (head.status < 200) this.#onInformational(head, endStream);
     else if (this.#upgrade !== undefined && head.status < 300 && !endStream && !isUnswitched)

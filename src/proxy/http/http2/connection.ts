@@ -43,8 +43,12 @@ export interface HeaderBlock {
   /** Whether it is over a limit; `fields` is not complete then. */
   readonly isTooLarge: boolean;
   readonly endStream: boolean;
+  /** Names of fields that may never be put into a table, by nobody on the way (RFC 7541 section 7.1.3). */
+  readonly secrets: readonly string[];
 }
 
+/** By how much a header block may be longer than the list may be: the stream answers for what is within, the connection beyond. */
+const blocksPerList = 2;
 /** Frames that only cost us, at once and for ever; useful ones allow for two more each. */
 const mostNuisances = 1000;
 const nuisancesPerSecond = 20;
@@ -94,7 +98,7 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     this.socket = socket;
     this.limits = limits;
     this.writer = new FrameWriter(socket);
-    this.#reader = new FrameReader(this, limits.listBytes, limits.expectsPreface);
+    this.#reader = new FrameReader(this, blocksPerList * limits.listBytes, limits.expectsPreface);
     this.#stopSweeping = sweep(this);
     socket.on('data', this.#onInput);
     socket.on('end', this.#onInputEnd);
@@ -284,7 +288,8 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     const { listBytes: most, fields: mostFields } = this.limits;
     try {
       const listBytes = this.#decoder.decode(block, start, end, fields, most, mostFields + 1);
-      return { fields, listBytes, isTooLarge: listBytes > most || fields.length > 2 * mostFields, endStream };
+      const isTooLarge = listBytes > most || fields.length > 2 * mostFields;
+      return { fields, listBytes, isTooLarge, endStream, secrets: this.#decoder.neverIndexed };
     } catch (error) {
       if (error instanceof HpackError) throw new ConnectionError(errorCode.compressionError, error.message);
       throw error;

@@ -77,8 +77,15 @@ export class FrameWriter implements Flushable {
     this.#at = this.encoder.field(name, value, this.#buffer!, this.#at);
   }
 
-  fields(headers: Headers): void {
-    for (let i = 0; i < headers.length; i += 2) this.field(headers[i]!, headers[i + 1]!);
+  /** @param secrets names that may not be put into the table */
+  fields(headers: Headers, secrets: readonly string[] = []): void {
+    for (let i = 0; i < headers.length; i += 2) {
+      const name = headers[i]!;
+      const value = headers[i + 1]!;
+      this.#blockSum += name.length + value.length;
+      const isSecret = secrets.length > 0 && secrets.includes(name);
+      this.#at = this.encoder.field(name, value, this.#buffer!, this.#at, isSecret);
+    }
   }
 
   /**

@@ -223,7 +223,7 @@ export function writeRequestHead(
   if (authority !== '') writer.field(':authority', authority);
   if (upgrade !== undefined) writer.field(':protocol', upgrade);
   if (carries && version !== 'HTTP/1.1') writer.field(versionField, version === 'HTTP/2' ? '2' : '1.0');
-  writer.fields(headers);
+  writer.fields(headers, request.secrets);
   if (contentLength >= 0 && upgrade === undefined) writer.field('content-length', String(contentLength));
   if (request.acceptsTrailers === true) writer.field('te', 'trailers');
   // A body of chunks that turns out empty is told from none: the end then comes in a frame of its own.
@@ -269,14 +269,14 @@ function isBodiless(status: number, method: string): boolean {
 export function writeResponseHead(
   writer: FrameWriter,
   streamId: number,
-  { status, headers, contentLength, framing }: ResponseHead,
+  { status, headers, contentLength, framing, secrets }: ResponseHead,
   endStream: boolean,
   isUnswitched = false,
 ): number {
   writer.beginBlock(headers);
   writer.field(':status', String(status));
   if (isUnswitched) writer.field(versionField, unswitched);
-  writer.fields(headers);
+  writer.fields(headers, secrets);
   if (contentLength >= 0 && status >= 200 && status !== 204) writer.field('content-length', String(contentLength));
   return writer.endBlock(streamId, endStream, framing !== 'chunked');
 }

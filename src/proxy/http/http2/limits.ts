@@ -10,6 +10,12 @@ export interface Http2Limits {
   readonly connectionWindowBytes: number;
 }
 
+/**
+ * By how much the heads that proxies of the mesh send each other may be larger than what the first of them was sent: it adds
+ * headers, and HTTP/2 counts 32 bytes a field that HTTP/1 does not.
+ */
+export const carriedHeadFactor = 2;
+
 export const defaultHttp2Limits: Http2Limits = {
   maxConcurrentStreams: 100,
   streamWindowBytes: 256 * 1024,

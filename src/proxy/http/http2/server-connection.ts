@@ -3,13 +3,13 @@
 import type { Socket } from 'node:net';
 import type { Handled } from '../../listener/filter-chain.js';
 import { memoryPressure } from '../../net/memory-pressure.js';
-import type { Headers, ResponseHead } from '../message.js';
+import type { RequestHead, ResponseHead } from '../message.js';
 import type { RequestHandler } from '../request-handler.js';
 import { Http2Connection, type HeaderBlock } from './connection.js';
 import { FrameBudget } from './frame-budget.js';
 import { ConnectionError, errorCode, largestStreamId, setting, StreamError } from './frames.js';
 import { readRequestHead, writeResponseHead } from './heads.js';
-import type { Http2Limits } from './limits.js';
+import { carriedHeadFactor, type Http2Limits } from './limits.js';
 import { Http2ServerStream } from './server-stream.js';
 import type { TunnelAddresses } from './stream-tunnel.js';
 
@@ -47,10 +47,11 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
 
   constructor(socket: Socket, handler: RequestHandler, options: ServerOptions) {
     const { atOnce, perSecond } = options.carries ? mostFaultsOfMesh : mostFaults;
+    const factor = options.carries ? carriedHeadFactor : 1;
     super(socket, {
       ...options.limits,
-      listBytes: handler.limits.bytes,
-      fields: handler.limits.fields,
+      listBytes: factor * handler.limits.bytes,
+      fields: factor * handler.limits.fields,
       streamIdleTimeoutMs: handler.limits.streamIdleTimeoutMs,
       faults: new FrameBudget(atOnce, perSecond),
       expectsPreface: true,
@@ -115,7 +116,8 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     return id % 2 === 0 || id > this.#highestStream;
   }
 
-  protected override onNewBlock(id: number, { fields, listBytes, isTooLarge, endStream }: HeaderBlock): void {
+  protected override onNewBlock(id: number, block: HeaderBlock): void {
+    const { isTooLarge, endStream } = block;
     if (id % 2 === 0) throw new ConnectionError(errorCode.protocolError, 'callers open streams of odd numbers');
     if (id <= this.#highestStream) {
       this.refuseOldStream(id);
@@ -138,13 +140,14 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
       stream.refuse(431, endStream);
       return;
     }
-    stream.begin(this.#readHead(fields, listBytes, endStream), endStream);
+    stream.begin(this.#readHead(block), endStream);
     if (this.queuedBytes > mostQueuedBytes) this.socket.pause();
   }
 
-  #readHead(fields: Headers, listBytes: number, endStream: boolean) {
+  #readHead({ fields, listBytes, endStream, secrets }: HeaderBlock): RequestHead {
     try {
-      return readRequestHead(fields, listBytes, this.#options.carries, endStream);
+      const head = readRequestHead(fields, listBytes, this.#options.carries, endStream);
+      return secrets.length === 0 ? head : { ...head, secrets };
     } catch (error) {
       if (error instanceof StreamError) this.handler.onMalformed(400, error.message);
       throw error;
