@@ -119,8 +119,13 @@ export class WorkloadProxy implements ResourceHandler {
       random,
       ...(worker === undefined ? {} : { ticketSecret: worker.ticketSecret }),
     });
-    this.#secrets.watch(({ uri }) => {
+    let trusted: string | undefined;
+    this.#secrets.watch(({ uri, trust }) => {
       if (this.#self.principal !== uri) this.#self = partyOf(this.#metadata, uri);
+      // Who was let in by roots that are gone has to show what the present ones vouch for.
+      if (trusted !== undefined && trusted !== trust)
+        for (const cluster of this.#clusters.values()) cluster.retireConnections();
+      trusted = trust;
       this.#bindWaiting();
     });
     this.#connector = new Connector(this.#secrets, () => this.#metadata);
