@@ -74,6 +74,11 @@ export class Cluster {
     this.#rebuild(configs, true);
   }
 
+  /** Requests go on new connections from here on. */
+  retireConnections(): void {
+    for (const endpoint of this.#endpoints.values()) endpoint.retireConnections();
+  }
+
   close(): void {
     this.#resolver?.close();
     for (const endpoint of this.#endpoints.values()) endpoint.drain();

@@ -72,6 +72,11 @@ export class Endpoint implements Candidate {
     return this.#connect(this.options.protocols, done);
   }
 
+  /** Requests go on new connections from here on. */
+  retireConnections(): void {
+    for (const pool of this.#pools.values()) pool.retireConnections();
+  }
+
   /** No new use: idle connections end now, busy ones after what they carry. */
   drain(): void {
     for (const pool of this.#pools.values()) pool.drain();

@@ -365,6 +365,20 @@ describe('a connection that is to end', () => {
     );
   });
 
+  it('because its root is gone lets what is under way be answered, and the next is new', async () => {
+    const { world, server, client } = await connected();
+    world.pool.retireConnections();
+    const next = world.dispatch();
+    assert.equal(world.opened, 2);
+    server.answer();
+    await settle();
+    assert.equal(server.isAlive, false);
+    await world.finish();
+    assert.deepEqual([client.events, next.events], [answered, answered]);
+    world.dispatch();
+    assert.equal(world.opened, 2);
+  });
+
   it('with the pool lets what is under way be answered', async () => {
     const { world, server, client } = await connected();
     world.pool.drain();

@@ -43,7 +43,7 @@ export interface PoolSettings {
 interface Pooled {
   readonly connection: Http1ClientConnection | Http2ClientConnection;
   readonly peer: Party | undefined;
-  readonly retireAtMs: number;
+  retireAtMs: number;
   idleSinceMs: number;
 }
 
@@ -123,6 +123,14 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
     this.#draining = true;
     for (const { connection } of this.#idle.splice(0)) connection.destroy();
     this.#drainShared(() => true);
+  }
+
+  /** No connection that is there takes another request: what vouched for its peer does so no longer. */
+  retireConnections(): void {
+    for (const pooled of this.#all.values()) pooled.retireAtMs = 0;
+    for (const { connection } of this.#idle.splice(0)) connection.destroy();
+    this.#drainShared(() => true);
+    this.#serveSoon();
   }
 
   // ---- owner of connections

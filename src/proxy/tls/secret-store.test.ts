@@ -163,15 +163,18 @@ describe('a secret store', () => {
     const store = await start(t);
     const ticketKeys = () => store.credentials!.serverOptions.ticketKeys!.toString('hex');
     const first = ticketKeys();
+    const { trust } = store.credentials!;
     let outcome = nextOutcome();
     pass(t, 13 * hourMs);
     await outcome;
     assert.equal(ticketKeys(), first);
+    assert.equal(store.credentials!.trust, trust);
     answer = (csr) => sign(csr, { by: other });
     outcome = nextOutcome();
     pass(t, 13 * hourMs);
     await outcome;
     assert.notEqual(ticketKeys(), first);
+    assert.notEqual(store.credentials!.trust, trust);
   });
 
   it('has the key of session tickets in common with who has the same secret and the same root, and the key of no certificate', async (t) => {

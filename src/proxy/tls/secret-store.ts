@@ -22,6 +22,8 @@ export interface Credentials {
   readonly clientContext: tls.SecureContext;
   /** Options for TLS servers; they share one key for session tickets. */
   readonly serverOptions: tls.SecureContextOptions;
+  /** Changes with the roots that peers are checked against. */
+  readonly trust: string;
   /** Changes with every certificate: sessions of another generation are not resumed by us. */
   readonly generation: number;
 }
@@ -121,6 +123,7 @@ export class SecretStore {
       uri,
       id,
       notAfterMs,
+      trust,
       clientContext: tls.createSecureContext(shared),
       serverOptions: { ...shared, ticketKeys, sessionIdContext: 'lateen' },
       generation: ++this.#generation,

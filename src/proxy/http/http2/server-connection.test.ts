@@ -525,6 +525,18 @@ describe('frames that only cost us', () => {
   });
 });
 
+it('resets beside as many answers are no trouble where a proxy carries the requests of many', async () => {
+  const { peer, taker, connection } = await open({ carries: true });
+  taker.onRequest = (request) => void (request.head.method === 'GET' && request.answer());
+  for (let i = 0; i < 3000; i++) {
+    peer.send(peer.headers(4 * i + 1, get(), true));
+    peer.send(peer.headers(4 * i + 3, post()), reset(4 * i + 3, 'cancel'));
+    if (i % 50 === 0) await settle(1);
+  }
+  await settle();
+  assert.equal(connection.isOver, false);
+});
+
 describe('a drain', () => {
   it('is announced, then named, and loses nothing that was on its way', async () => {
     const { peer, take, connection, socket } = await withRequests(1, {}, get());

@@ -179,7 +179,9 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     this.#endDrain();
   }
 
-  protected override onStreamGone(): void {
+  protected override onStreamGone({ localEnded, remoteEnded }: Http2ServerStream): void {
+    // Among requests of many callers some always give up, the more the slower a service is.
+    if (this.#options.carries && localEnded && remoteEnded) this.limits.faults.give(1);
     if (this.streams.size > 0) return;
     this.#idleSinceMs = this.nowMs;
     if (this.#drainState === 'final') this.close();
