@@ -10,7 +10,8 @@ import {
   type IstioCertificateResponse,
 } from '../identity/gen/istio-ca_pb.js';
 import { createSigningRequest } from '../identity/signing-request.js';
-import { grpcMethod, grpcService } from '../util/grpc.js';
+import { grpcMethod } from '../util/grpc-method.js';
+import { grpcService } from '../util/grpc.js';
 import { Logger } from '../util/logger.js';
 import { Authority } from './authority.js';
 import { createCertificate } from './certificate-service.js';

@@ -1,10 +1,10 @@
 // The proxies of one process: one for a sidecar, any number for a machine. They share the connection to the control plane
 // and the log files, and nothing else.
 import { createHmac } from 'node:crypto';
-import { Client, credentials as channelCredentials, Metadata } from '@grpc/grpc-js';
 import { FileSink } from '../telemetry/access-log/file-sink.js';
 import type { NodeMetadata } from '../telemetry/peer-metadata.js';
 import type { Logger } from '../util/logger.js';
+import { Http2Channel } from './grpc/channel.js';
 import { WorkloadProxy, type WorkerPlace } from './workload-proxy.js';
 
 /** What a process must know of a workload to be its proxy. */
@@ -37,8 +37,6 @@ export interface DataPlaneOptions {
   readonly worker?: WorkerPlace | undefined;
 }
 
-/** Resources of one response are few, but a large mesh's may be long. */
-const longestMessage = 64 * 1024 * 1024;
 /** Without a request for so long a caller that keeps connections has seen that they end, or has nothing to ask. */
 const quietMs = 200;
 /** How long what a workload carries may go on after it was taken away, while its application runs: Istio's drain duration. */
@@ -46,21 +44,13 @@ const longestDrainMs = 45_000;
 
 export class DataPlane {
   readonly #options: DataPlaneOptions;
-  readonly #channel: Client;
+  readonly #channel: Http2Channel;
   readonly #proxies = new Map<string, { readonly proxy: WorkloadProxy; readonly token: string }>();
   readonly #sinks = new Map<string, FileSink>();
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
-    this.#channel = new Client(options.control, channelCredentials.createInsecure(), {
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.min_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 2000,
-      'grpc.max_receive_message_length': longestMessage,
-      'grpc.keepalive_time_ms': 10_000,
-      'grpc.keepalive_timeout_ms': 5000,
-      'grpc.enable_channelz': 0,
-    });
+    this.#channel = new Http2Channel(options.control);
   }
 
   /** Starts proxies that are new, updates those that stay, ends those that are gone. */
@@ -112,11 +102,7 @@ export class DataPlane {
       nodeId: workload.nodeId,
       metadata: workload.metadata,
       channel: this.#channel,
-      credentials: () => {
-        const metadata = new Metadata();
-        metadata.set('authorization', `Bearer ${workload.token}`);
-        return metadata;
-      },
+      credentials: ['authorization', `Bearer ${workload.token}`],
       version,
       log,
       openAccessLog: (path, onDrop) => this.#openAccessLog(path, workload.metadata.NAME, onDrop),

@@ -1,6 +1,6 @@
 // The proxy of one workload: its identity, its configuration stream, and everything that runs because of them. Several of
 // these live in one process without sharing anything but the connection to the control plane and the log files.
-import type { Client, Metadata } from '@grpc/grpc-js';
+import type { GrpcChannel } from '../util/grpc-channel.js';
 import { randomUUID } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
@@ -53,9 +53,9 @@ export interface WorkloadProxyOptions {
   /** Node ID: `sidecar~address~name.namespace~namespace.svc.cluster.local`. */
   readonly nodeId: string;
   readonly metadata: NodeMetadata;
-  readonly channel: Client;
-  /** Credentials of the workload, for every call anew. */
-  readonly credentials: () => Metadata;
+  readonly channel: GrpcChannel;
+  /** What proves to the control plane whose proxy it is, as headers: name, value. */
+  readonly credentials: readonly string[];
   readonly version: string;
   readonly log: Logger;
   /** Where access log lines for a path go. */
@@ -113,7 +113,7 @@ export class WorkloadProxy implements ResourceHandler {
     const { channel, credentials, log, worker } = options;
     const random = options.random ?? Math.random;
     this.#secrets = new SecretStore({
-      requestCertificate: (csrPem) => requestCertificate(channel, credentials(), csrPem),
+      requestCertificate: (csrPem) => requestCertificate(channel, credentials, csrPem),
       onFailure: (reason, retryInMs) =>
         log.warn('no certificate', { workload: this.name, reason, retryInMs: Math.round(retryInMs) }),
       random,
@@ -131,7 +131,7 @@ export class WorkloadProxy implements ResourceHandler {
     this.#connector = new Connector(this.#secrets, () => this.#metadata);
     this.#ads = new AdsClient({
       channel,
-      metadata: credentials,
+      headers: () => credentials,
       node: () => ({
         id: options.nodeId,
         cluster: `${this.#metadata.WORKLOAD_NAME}.${this.#metadata.NAMESPACE}`,
@@ -143,7 +143,7 @@ export class WorkloadProxy implements ResourceHandler {
     });
     this.#observation = new ObservationClient({
       channel,
-      metadata: credentials,
+      headers: () => credentials,
       registry: this.#registry,
       worker: worker?.index ?? 0,
       certificate: () => {

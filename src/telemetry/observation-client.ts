@@ -2,11 +2,11 @@
 // nothing, because totals are told, not changes; and nothing is queued for a control plane that is away.
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import type { Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import { create } from '@bufbuild/protobuf';
 import { Backoff } from '../util/backoff.js';
-import { grpcMethod } from '../util/grpc.js';
-import { ObservationService, ReportSchema, type Directive, type Report } from './gen/observation_pb.js';
+import type { GrpcCall, GrpcChannel } from '../util/grpc-channel.js';
+import { grpcMethod } from '../util/grpc-method.js';
+import { ObservationService, ReportSchema, type Report } from './gen/observation_pb.js';
 import { encodeLearnedPort, mostLearnedPorts, type LearnedPort } from './learned-ports.js';
 import type { Series, SeriesRegistry } from './series.js';
 
@@ -16,8 +16,9 @@ const reportEveryMs = 1000;
 const mostInReport = 500;
 
 export interface ObservationClientOptions {
-  readonly channel: Client;
-  readonly metadata: () => Metadata;
+  readonly channel: GrpcChannel;
+  /** Credentials of the workload, as headers: name, value. */
+  readonly headers: () => readonly string[];
   readonly registry: SeriesRegistry;
   /** Which of the workload's processes this is; default 0. */
   readonly worker?: number;
@@ -43,7 +44,7 @@ export class ObservationClient {
   readonly #options: ObservationClientOptions;
   readonly #epoch = randomBytes(8).toString('hex');
   readonly #backoff = new Backoff({ firstMs: 100, longestMs: 5000 });
-  #stream: ClientDuplexStream<Report, Directive> | undefined;
+  #stream: GrpcCall<Report> | undefined;
   /** Series that the present stream knows by number: the index here. */
   #named = new Map<Series, number>();
   #blocked = false;
@@ -74,33 +75,27 @@ export class ObservationClient {
   }
 
   #connect(): void {
-    const stream = this.#options.channel.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      this.#options.metadata(),
+    this.#stream = this.#options.channel.call(
+      method,
+      {
+        onMessage: (directive) => {
+          this.#backoff.reset();
+          if (directive.report !== 0n) this.#report(directive.report);
+        },
+        onDrain: () => (this.#blocked = false),
+        onEnd: () => {
+          this.#stream = undefined;
+          if (!this.#closed) this.#retry = setTimeout(() => this.#connect(), this.#backoff.next());
+        },
+      },
+      { headers: this.#options.headers() },
     );
-    this.#stream = stream;
     this.#named = new Map();
     this.#blocked = false;
     this.#reportedNotAfterMs = 0;
     this.#reportedApplied = [];
     this.#reportedLearned = [];
     for (const series of this.#options.registry.all) series.changed = true;
-    let ended = false;
-    const lost = () => {
-      if (ended) return;
-      ended = true;
-      if (this.#stream === stream) this.#stream = undefined;
-      if (!this.#closed) this.#retry = setTimeout(() => this.#connect(), this.#backoff.next());
-    };
-    stream.on('data', (directive: Directive) => {
-      this.#backoff.reset();
-      if (directive.report !== 0n) this.#report(directive.report);
-    });
-    stream.on('drain', () => (this.#blocked = false));
-    stream.on('error', lost);
-    stream.on('end', lost);
     this.#report(0n);
   }
 

@@ -12,7 +12,9 @@ import {
   status,
   type ServerDuplexStream,
 } from '@grpc/grpc-js';
-import { grpcMethod, grpcService } from '../util/grpc.js';
+import { Http2Channel } from '../proxy/grpc/channel.js';
+import { grpcMethod } from '../util/grpc-method.js';
+import { grpcService } from '../util/grpc.js';
 import { Collector } from './collector.js';
 import {
   DirectiveSchema,
@@ -37,7 +39,9 @@ const call: Call = {
   security: 'unknown',
 };
 
-async function listen(observe: (stream: ServerDuplexStream<Report, Directive>) => void): Promise<[Server, Client]> {
+async function listen(
+  observe: (stream: ServerDuplexStream<Report, Directive>) => void,
+): Promise<[Server, Client, Http2Channel]> {
   const server = new Server({ 'grpc.max_receive_message_length': 4 * 1024 * 1024 });
   server.addService(grpcService(ObservationService), { observe });
   const port = await new Promise<number>((resolve, reject) =>
@@ -45,7 +49,8 @@ async function listen(observe: (stream: ServerDuplexStream<Report, Directive>) =
       error === null ? resolve(bound) : reject(error),
     ),
   );
-  return [server, new Client(`127.0.0.1:${port}`, credentials.createInsecure())];
+  const address = `127.0.0.1:${port}`;
+  return [server, new Client(address, credentials.createInsecure()), new Http2Channel(address)];
 }
 
 function bearer(token: string): Metadata {
@@ -60,13 +65,14 @@ const totalOf = (collector: Collector, wanted: string) =>
 describe('the observation stream', () => {
   let server: Server;
   let channel: Client;
+  let proxyChannel: Http2Channel;
   let collector: Collector;
   let observation: ObservationServer;
   const calls = new EventEmitter();
   const clients: ObservationClient[] = [];
 
   before(async () => {
-    [server, channel] = await listen((stream) => {
+    [server, channel, proxyChannel] = await listen((stream) => {
       observation.handle(stream);
       // Whoever asked for a stream is told once its first report has arrived.
       stream.once('data', () => calls.emit('opened', stream));
@@ -88,6 +94,7 @@ describe('the observation stream', () => {
   });
   after(() => {
     channel.close();
+    proxyChannel.close();
     server.forceShutdown();
   });
 
@@ -97,8 +104,8 @@ describe('the observation stream', () => {
   async function open(registry: SeriesRegistry, notAfterMs = 5): Promise<ServerDuplexStream<Report, Directive>> {
     const opened = once(calls, 'opened') as Promise<[ServerDuplexStream<Report, Directive>]>;
     const client = new ObservationClient({
-      channel,
-      metadata: () => bearer('web-0'),
+      channel: proxyChannel,
+      headers: () => ['authorization', 'web-0'],
       registry,
       certificate: () => ({ spiffeId: 'spiffe://td/ns/shop/sa/web', notAfterMs }),
       applied: () => applied,
@@ -245,7 +252,7 @@ describe('a proxy', () => {
   it('names every series once a stream, and tells only what changed', async () => {
     const reports: Report[] = [];
     const streams = new EventEmitter();
-    const [server, channel] = await listen((stream) => {
+    const [server, , channel] = await listen((stream) => {
       stream.on('error', () => undefined);
       stream.on('end', () => stream.end());
       streams.emit('stream', stream);
@@ -254,7 +261,7 @@ describe('a proxy', () => {
     const arriving = once(streams, 'stream') as Promise<[ServerDuplexStream<Report, Directive>]>;
     const client = new ObservationClient({
       channel,
-      metadata: () => new Metadata(),
+      headers: () => [],
       registry,
       certificate: () => undefined,
       applied: () => [],

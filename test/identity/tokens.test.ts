@@ -6,19 +6,21 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Client, credentials, Metadata, status, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import { create } from '@bufbuild/protobuf';
 import { createSigningRequest } from '../../src/identity/signing-request.js';
 import { requestCertificate } from '../../src/proxy/certificate-client.js';
 import { ObservationService, ReportSchema } from '../../src/telemetry/gen/observation_pb.js';
-import { grpcMethod } from '../../src/util/grpc.js';
+import { Http2Channel } from '../../src/proxy/grpc/channel.js';
+import type { GrpcMethod } from '../../src/util/grpc-channel.js';
+import { grpcMethod } from '../../src/util/grpc-method.js';
 import { AggregatedDiscoveryService, DeltaDiscoveryRequestSchema } from '../../src/xds/messages.js';
 import { app, TestMesh } from '../harness/mesh.js';
 
 describe('the control plane', () => {
   let mesh: TestMesh;
   let socket: string;
-  let channel: Client;
+  let channel: Http2Channel;
 
   before(async () => {
     const runtime = mkdtempSync(join(tmpdir(), 'rt-'));
@@ -27,34 +29,23 @@ describe('the control plane', () => {
       { env: { XDG_RUNTIME_DIR: runtime } },
     );
     socket = join(runtime, readdirSync(runtime)[0]!, 'control.sock');
-    channel = new Client(`unix:${socket}`, credentials.createInsecure());
+    channel = new Http2Channel(`unix:${socket}`);
   });
   after(async () => {
     channel.close();
     await mesh.close();
   });
 
-  const bearer = (token: string | undefined) => {
-    const metadata = new Metadata();
-    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
-    return metadata;
-  };
+  const bearer = (token: string | undefined) => (token === undefined ? [] : ['authorization', `Bearer ${token}`]);
 
   /** The status with which a stream is refused, or -1 where it is answered. */
-  function refusal<I extends object, O>(
-    method: MethodDefinition<I, O>,
-    first: I,
-    token: string | undefined,
-  ): Promise<number> {
+  function refusal<I, O>(method: GrpcMethod<I, O>, first: I, token: string | undefined): Promise<number> {
     return new Promise((resolve) => {
-      const stream = channel.makeBidiStreamRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        bearer(token),
+      const stream = channel.call(
+        method,
+        { onMessage: () => resolve(-1), onEnd: (failure) => resolve(failure?.code ?? 0) },
+        { headers: bearer(token) },
       );
-      stream.on('error', (error: ServiceError) => resolve(error.code));
-      stream.on('data', () => resolve(-1));
       stream.write(first);
     });
   }

@@ -3,15 +3,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter, on } from 'node:events';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
-import {
-  Client,
-  credentials,
-  Metadata,
-  Server,
-  ServerCredentials,
-  status,
-  type ServerDuplexStream,
-} from '@grpc/grpc-js';
+import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js';
+import { Http2Channel } from '../../proxy/grpc/channel.js';
 import { grpcService } from '../../util/grpc.js';
 import {
   AggregatedDiscoveryService,
@@ -98,7 +91,7 @@ class Handler implements ResourceHandler {
 
 describe('a configuration client', () => {
   let server: Server;
-  let channel: Client;
+  let channel: Http2Channel;
   let tokens = 0;
   const streams = new EventEmitter();
   const arriving = on(streams, 'stream')[Symbol.asyncIterator]() as AsyncIterator<[Stream]>;
@@ -114,7 +107,7 @@ describe('a configuration client', () => {
         error === null ? resolve(bound) : reject(error),
       ),
     );
-    channel = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    channel = new Http2Channel(`127.0.0.1:${port}`);
   });
   afterEach(() => clients.splice(0).forEach((client) => client.close()));
   after(() => {
@@ -129,11 +122,7 @@ describe('a configuration client', () => {
     const lost: string[] = [];
     const client = new AdsClient({
       channel,
-      metadata: () => {
-        const metadata = new Metadata();
-        metadata.set('authorization', `token ${++tokens}`);
-        return metadata;
-      },
+      headers: () => ['authorization', `token ${++tokens}`],
       node: () => ({ id: 'sidecar~1', cluster: 'web.shop', metadata: { NAME: 'web-0' } }),
       handler,
       onDisconnect: (reason) => lost.push(reason),

@@ -1,9 +1,9 @@
 // Asks a control plane for one workload's configuration by delta ADS, keeps asking when the connection breaks, and says of
 // every response whether it was taken. What was taken stays in force however long nobody answers.
-import type { Client, ClientDuplexStream, Metadata } from '@grpc/grpc-js';
 import { create, fromBinary, type MessageShape } from '@bufbuild/protobuf';
 import { Backoff } from '../../util/backoff.js';
-import { grpcMethod } from '../../util/grpc.js';
+import type { GrpcCall, GrpcChannel } from '../../util/grpc-channel.js';
+import { grpcMethod } from '../../util/grpc-method.js';
 import { messageOf } from '../../util/errors.js';
 import {
   AggregatedDiscoveryService,
@@ -16,7 +16,7 @@ import {
 import { findResourceType, resourceSchemas, typeUrlOf, versionOfAll, type ResourceType } from '../resources.js';
 
 const method = grpcMethod(AggregatedDiscoveryService.method.deltaAggregatedResources);
-type Stream = ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+type Stream = GrpcCall<DeltaDiscoveryRequest>;
 
 /** A decoded resource with its version. */
 export interface ReceivedResource<T extends ResourceType = ResourceType> {
@@ -43,9 +43,9 @@ export interface ResourceHandler {
 
 export interface AdsClientOptions {
   /** Connection to the control plane, shared with other uses. */
-  readonly channel: Client;
-  /** Credentials of the workload, for every stream anew. */
-  readonly metadata: () => Metadata;
+  readonly channel: GrpcChannel;
+  /** Credentials of the workload, as headers: name, value. */
+  readonly headers: () => readonly string[];
   readonly node: () => Pick<Node, 'id' | 'cluster'> & { readonly metadata: NonNullable<Node['metadata']> };
   readonly handler: ResourceHandler;
   readonly onDisconnect?: (reason: string) => void;
@@ -127,27 +127,24 @@ export class AdsClient {
   }
 
   #connect(): void {
-    const stream: Stream = this.#options.channel.makeBidiStreamRequest(
-      method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      this.#options.metadata(),
-    );
-    this.#stream = stream;
-    let ended = false;
     const lost = (reason: string) => {
-      if (ended || this.#closed) return;
-      ended = true;
-      if (this.#stream === stream) this.#stream = undefined;
+      if (this.#closed) return;
+      this.#stream = undefined;
       this.#options.onDisconnect?.(reason);
       this.#retry = setTimeout(() => this.#connect(), this.#backoff.next());
     };
-    stream.on('data', (response: DeltaDiscoveryResponse) => {
-      this.#backoff.reset();
-      this.#receive(response);
-    });
-    stream.on('error', (error: Error) => lost(error.message));
-    stream.on('end', () => lost('the control plane ended the stream'));
+    const stream: Stream = this.#options.channel.call(
+      method,
+      {
+        onMessage: (response) => {
+          this.#backoff.reset();
+          this.#receive(response);
+        },
+        onEnd: (failure) => lost(failure?.details ?? 'the control plane ended the stream'),
+      },
+      { headers: this.#options.headers() },
+    );
+    this.#stream = stream;
     for (const [type, state] of this.#types)
       if (state.wildcard || state.names.size > 0) stream.write(this.#firstRequest(type, state));
   }

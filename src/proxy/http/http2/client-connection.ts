@@ -16,7 +16,7 @@ const faults = { atOnce: 1000, perSecond: 100 };
 /** Streams that we have under way at most where the server sets no limit, and before it has told (RFC 9113 section 6.5.2). */
 const mostStreams = 1000;
 const mostStreamsBeforeSettings = 100;
-/** How long a proxy of the mesh that owes answers may say nothing before it is asked whether it is there, and then to answer. */
+/** How long a peer of our own that owes answers may say nothing before it is asked whether it is there, and then to answer. */
 const silenceMs = 15_000;
 const answerMs = 10_000;
 const pingContent = Buffer.from('lateen?\0', 'latin1');
@@ -25,6 +25,8 @@ export interface ClientOptions {
   readonly limits: Http2Limits;
   /** Whether the peer is a Lateen proxy, which carries requests of every version. */
   readonly carries: boolean;
+  /** Whether a peer that owes answers and says nothing is asked whether it is there; default: as `carries`. */
+  readonly asksWhenSilent?: boolean;
 }
 
 /** What keeps the connection. */
@@ -45,6 +47,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   readonly #owner: SharedConnectionOwner;
   /** Whether the peer is a Lateen proxy. */
   readonly carries: boolean;
+  readonly #asksWhenSilent: boolean;
   #nextStream = 1;
   /** Requests that it has carried. */
   requests = 0;
@@ -52,7 +55,12 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   #isDraining = false;
   #pingedMs = 0;
 
-  constructor(socket: Socket, owner: SharedConnectionOwner, { limits, carries }: ClientOptions, first?: Buffer) {
+  constructor(
+    socket: Socket,
+    owner: SharedConnectionOwner,
+    { limits, carries, asksWhenSilent }: ClientOptions,
+    first?: Buffer,
+  ) {
     const factor = carries ? carriedHeadFactor : 1;
     super(socket, {
       ...limits,
@@ -64,6 +72,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
     });
     this.#owner = owner;
     this.carries = carries;
+    this.#asksWhenSilent = asksWhenSilent ?? carries;
     this.addresses = socket;
     this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
     this.localAddress = `${socket.localAddress}:${socket.localPort}`;
@@ -173,7 +182,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   }
 
   protected override onSecond(nowMs: number): void {
-    if (!this.carries || this.active === 0) return;
+    if (!this.#asksWhenSilent || this.active === 0) return;
     if (this.#pingedMs !== 0 && nowMs - this.#pingedMs > answerMs) this.destroy();
     else if (this.#pingedMs === 0 && nowMs - this.lastInputMs > silenceMs) {
       this.#pingedMs = nowMs;
