@@ -29,6 +29,13 @@ const failures: readonly (readonly [Failure, number, string, string, RegExp])[] 
     /no connection in time$/,
   ],
   [
+    { kind: 'reset' },
+    503,
+    'UR',
+    'upstream_reset_before_response_started{remote_reset}',
+    /gave up the request without an answer$/,
+  ],
+  [
     { kind: 'lost', reset: true },
     503,
     'UC',
@@ -47,7 +54,7 @@ const failures: readonly (readonly [Failure, number, string, string, RegExp])[] 
     502,
     'UPE',
     'upstream_reset_before_response_started{protocol_error}',
-    /not HTTP\/1: x$/,
+    /broke the rules of HTTP: x$/,
   ],
   [{ kind: 'timeout', afterMs: 5 }, 504, 'UT', 'response_timeout', /did not answer within 5 ms/],
   [

@@ -11,6 +11,8 @@ export type Failure =
   | { readonly kind: 'connect-timeout' }
   /** The server has not worked on the request. */
   | { readonly kind: 'refused' }
+  /** The server gave up the request and kept the connection. */
+  | { readonly kind: 'reset' }
   | { readonly kind: 'lost'; readonly reset: boolean }
   | { readonly kind: 'protocol'; readonly reason: string }
   /** As many requests or connections as the cluster may have are under way. */
@@ -86,6 +88,13 @@ export function answerFor(failure: Failure): FailureAnswer {
         flags: 'UR',
         details: 'upstream_reset_before_response_started{remote_refused_stream_reset}',
         body: `${reset}remote refused stream reset`,
+      };
+    case 'reset':
+      return {
+        status: 503,
+        flags: 'UR',
+        details: 'upstream_reset_before_response_started{remote_reset}',
+        body: `${reset}remote reset`,
       };
     case 'lost':
       return {
@@ -176,10 +185,12 @@ export function explainFailure(failure: Failure, context: FailureContext): strin
       return `the instance of ${target} at ${endpoint ?? 'its address'} could not be reached: ${failure.kind === 'connect' ? failure.reason : 'no connection in time'}`;
     case 'refused':
       return `the instance of ${target} at ${endpoint ?? 'its address'} takes no further requests`;
+    case 'reset':
+      return `the instance of ${target} at ${endpoint ?? 'its address'} gave up the request without an answer`;
     case 'lost':
       return `the instance of ${target} at ${endpoint ?? 'its address'} closed the connection before it answered`;
     case 'protocol':
-      return `the instance of ${target} at ${endpoint ?? 'its address'} sent something that is not HTTP/1: ${failure.reason}`;
+      return `the instance of ${target} at ${endpoint ?? 'its address'} broke the rules of HTTP: ${failure.reason}`;
     case 'overload':
       return 'the proxy has hardly any memory left and takes no new requests until it has; see lateen_memory_pressure';
     case 'overflow':

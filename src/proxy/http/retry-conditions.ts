@@ -21,6 +21,7 @@ export function retriesFailure({ retryOn }: RetryConfig, { kind }: Failure): boo
       return anyReset || retryOn.has('connect-failure') || retryOn.has('reset-before-request');
     case 'refused':
       return anyReset || retryOn.has('refused-stream') || retryOn.has('reset-before-request');
+    case 'reset':
     case 'lost':
     case 'protocol':
     case 'try-timeout':

@@ -49,6 +49,8 @@ export type UpstreamFailure =
   | { readonly kind: 'overflow' }
   /** The server says that it has not worked on the request. */
   | { readonly kind: 'refused' }
+  /** The server gave up the request and kept the connection. */
+  | { readonly kind: 'reset' }
   /** Connection lost before the response was complete; `reset` where it was not closed in order. */
   | { readonly kind: 'lost'; readonly reset: boolean }
   /** What came was not HTTP. */

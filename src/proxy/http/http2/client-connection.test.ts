@@ -256,22 +256,22 @@ describe('a reset by the server', () => {
     ['refusedStream', 'refused'],
     ['protocolError', 'protocol'],
     ['enhanceYourCalm', 'protocol'],
-    ['internalError', 'lost'],
-    ['cancel', 'lost'],
-    ['noError', 'lost'],
+    ['internalError', 'reset'],
+    ['cancel', 'reset'],
+    ['noError', 'reset'],
     ['connectError', 'lost'],
   ] as const)
     it(`with ${code} is a failure of kind ${failure}`, async () => {
       const { sent, peer } = await withRequest();
       await peer.ask(reset(1, code));
       assert.deepEqual(sent.events, [`failure ${failure}`]);
-      if (failure === 'lost') assert.deepEqual(sent.failure, { kind: 'lost', reset: code !== 'connectError' });
+      if (failure === 'lost') assert.deepEqual(sent.failure, { kind: 'lost', reset: false });
     });
 
   it('within an answer is told as such', async () => {
     const { sent, peer } = await withRequest();
     await peer.ask(peer.headers(1, [':status', '200']), data(1, 'half'), reset(1, 'internalError'));
-    assert.deepEqual(sent.events, ['head 200', 'failure lost']);
+    assert.deepEqual(sent.events, ['head 200', 'failure reset']);
   });
 
   it('that says that it has not worked on the request has it sent again, where that has no body', async () => {
@@ -486,6 +486,74 @@ describe('a proxy of the mesh that owes answers and says nothing', () => {
     await settle();
     assert.deepEqual(peer.lines(), []);
     assert.equal(socket.destroyed, false);
+  });
+});
+
+describe('a server that takes nothing of what waits for it', () => {
+  it('is given no more requests after five seconds, and is left when those under way have ended', async () => {
+    const { sent, socket, connection, pass } = await withRequest(upload);
+    socket.holdWrites();
+    sent.stream!.sendBody(Buffer.alloc(50_000));
+    await settle();
+    pass(4);
+    assert.equal(connection.hasRoomForRequest, true);
+    pass(8);
+    assert.deepEqual([connection.hasRoomForRequest, socket.destroyed], [false, false]);
+    sent.stream!.cancel();
+    assert.equal(socket.destroyed, true);
+  });
+
+  it('is kept where it goes on taking, however slowly', async () => {
+    const { sent, socket, connection } = await withRequest(upload);
+    const nowMs = performance.now();
+    for (let i = 1; i < 20; i += 4) {
+      const release = socket.holdWrites();
+      sent.stream!.sendBody(Buffer.alloc(2000));
+      await settle();
+      for (let second = i; second < i + 4; second++) connection.onTick(nowMs + second * 1000);
+      release();
+      await settle();
+      connection.onTick(nowMs + (i + 4) * 1000);
+    }
+    assert.equal(connection.hasRoomForRequest, true);
+  });
+});
+
+describe('a request without an answer that is given up', () => {
+  it('leaves a connection on which the server has said nothing meanwhile', async () => {
+    const { sent, connection, socket, pass } = await withRequest();
+    pass(3);
+    sent.stream!.cancel();
+    assert.deepEqual([connection.hasRoomForRequest, socket.destroyed], [false, true]);
+  });
+
+  it('leaves one where others are under way to them', async () => {
+    const { sent, connection, socket, begin, pass } = await withRequest();
+    begin();
+    pass(3);
+    sent.stream!.cancel();
+    assert.deepEqual([connection.hasRoomForRequest, socket.destroyed], [false, false]);
+  });
+
+  it('keeps one at once, and one on which the server answers somebody', async () => {
+    const early = await withRequest();
+    early.sent.stream!.cancel();
+    assert.equal(early.connection.hasRoomForRequest, true);
+    const busy = await withRequest();
+    busy.begin();
+    await settle();
+    const nowMs = performance.now();
+    busy.connection.onTick(nowMs - 3000);
+    await busy.peer.ask(busy.peer.headers(3, [':status', '200'], true));
+    busy.sent.stream!.cancel();
+    assert.equal(busy.connection.hasRoomForRequest, true);
+  });
+
+  it('keeps one between proxies of the mesh, which are asked whether they are there', async () => {
+    const { sent, connection, pass } = await withRequest({}, { carries: true });
+    pass(3);
+    sent.stream!.cancel();
+    assert.equal(connection.hasRoomForRequest, true);
   });
 });
 

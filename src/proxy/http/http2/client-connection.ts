@@ -19,6 +19,10 @@ const mostStreamsBeforeSettings = 100;
 /** How long a peer of our own that owes answers may say nothing before it is asked whether it is there, and then to answer. */
 const silenceMs = 15_000;
 const answerMs = 10_000;
+/** How long a server may take nothing of what waits for it, and say nothing, before later requests find another connection. */
+const stuckMs = 5000;
+/** The same for a server that let a request be given up, as HTTP/1 closes the connection of one. */
+const muteMs = 2000;
 const pingContent = Buffer.from('lateen?\0', 'latin1');
 
 export interface ClientOptions {
@@ -54,6 +58,10 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   #peerMostStreams = mostStreams;
   #isDraining = false;
   #pingedMs = 0;
+  /** Bytes that waited a second ago, and when the server last took or said anything. */
+  #queuedBefore = 0;
+  #movedMs = performance.now();
+  #isStuck = false;
 
   constructor(
     socket: Socket,
@@ -125,6 +133,14 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
     if (this.active === 0) this.close();
   }
 
+  /**
+   * A request without an answer is given up. Where the server has said nothing to anybody meanwhile it may not read any more,
+   * and nothing else would tell: what is sent to it may all have gone into the buffers of the system.
+   */
+  onGivenUp(begunMs: number): void {
+    if (!this.#asksWhenSilent && this.nowMs - Math.max(begunMs, this.lastInputMs) > muteMs) this.#leave();
+  }
+
   /** Whether the request goes out once more on another connection. */
   sendsElsewhere(events: UpstreamEvents): boolean {
     return isWhole(events.request) && this.#owner.onUnprocessed(events);
@@ -174,7 +190,9 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
 
   protected override onStreamGone(): void {
     this.#owner.onEnded(this);
-    if (this.#isDraining && this.active === 0 && !this.isOver) this.close();
+    if (this.active > 0 || this.isOver) return;
+    if (this.#isStuck) this.destroy();
+    else if (this.#isDraining) this.close();
   }
 
   protected override onClosed(): void {
@@ -182,11 +200,29 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
   }
 
   protected override onSecond(nowMs: number): void {
+    this.#lookWhetherStuck(nowMs);
     if (!this.#asksWhenSilent || this.active === 0) return;
     if (this.#pingedMs !== 0 && nowMs - this.#pingedMs > answerMs) this.destroy();
     else if (this.#pingedMs === 0 && nowMs - this.lastInputMs > silenceMs) {
       this.#pingedMs = nowMs;
       this.writer.ping(pingContent, false);
     }
+  }
+
+  /** Servers that read nothing more are asked nothing more; what is under way has its own time limits. */
+  #lookWhetherStuck(nowMs: number): void {
+    const queued = this.queuedBytes;
+    if (queued === 0 || queued < this.#queuedBefore) this.#movedMs = nowMs;
+    this.#queuedBefore = queued;
+    if (this.#isStuck || nowMs - Math.max(this.#movedMs, this.lastInputMs) <= stuckMs) return;
+    this.#leave();
+  }
+
+  /** Later requests find another connection; this one goes with those under way. */
+  #leave(): void {
+    this.#isStuck = true;
+    this.#isDraining = true;
+    if (this.active === 0) this.destroy();
+    else this.#owner.onChange(this);
   }
 }

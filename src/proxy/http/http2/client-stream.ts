@@ -17,6 +17,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   #events: UpstreamEvents | undefined;
   readonly #method: string;
   readonly #upgrade: string | undefined;
+  readonly #begunMs: number;
   #hasResponse = false;
   #informational = 0;
   #tunnel: StreamTunnel | undefined;
@@ -26,6 +27,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   constructor(id: number, connection: Http2ClientConnection, sendWindow: number, events: UpstreamEvents) {
     super(id, connection, sendWindow);
     this.#events = events;
+    this.#begunMs = connection.nowMs;
     this.#method = events.request.method;
     this.#upgrade = events.request.upgrade;
   }
@@ -53,6 +55,7 @@ export class Http2ClientStream extends Http2Stream implements UpstreamStream {
   /** Gives up: no more events come. */
   cancel(): void {
     this.#events = undefined;
+    if (!this.#hasResponse) this.connection.onGivenUp(this.#begunMs);
     this.reset(errorCode.cancel);
   }
 
@@ -193,7 +196,7 @@ function failureOf(code: ErrorCode, reason: string, isRefused: boolean): Upstrea
     case errorCode.connectError:
       return { kind: 'lost', reset: false };
     default:
-      return { kind: 'lost', reset: true };
+      return { kind: 'reset' };
   }
 }
 
