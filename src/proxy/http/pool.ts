@@ -1,6 +1,7 @@
 // Connections to one endpoint. What the handshake chose decides how they are used: HTTP/1 carries one request at a time and is
 // kept while it is good, HTTP/2 is shared by many. A request that waits takes whichever connection is ready first.
 import type { ClusterUsage } from '../cluster/usage.js';
+import { connectionLimit } from '../net/connection-limit.js';
 import { sweep } from '../net/sweeper.js';
 import type { Connected, ConnectOutcome } from '../tls/connector.js';
 import type { Party } from '../../telemetry/istio-labels.js';
@@ -210,7 +211,7 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
   /** Opens connections where requests wait that none is on its way for. An endpoint may always have one. */
   #openForWaiting(): void {
     while (this.#connecting * (this.#expectsSharing ? sharedBy : 1) + this.#reserved < this.#waiting.length) {
-      if (!this.#usage.hasRoomForConnection && this.#all.size + this.#connecting > 0) return;
+      if (!this.#mayHaveMore && this.#all.size + this.#connecting > 0) return;
       this.#open();
     }
   }
@@ -311,7 +312,12 @@ export class HttpPool implements ConnectionOwner, SharedConnectionOwner {
 
   /** Whether one more connection may be opened. */
   get #mayOpen(): boolean {
-    return this.#connecting === 0 && this.#usage.hasRoomForConnection;
+    return this.#connecting === 0 && this.#mayHaveMore;
+  }
+
+  /** Whether the cluster, and the process, may have more connections than there are. */
+  get #mayHaveMore(): boolean {
+    return this.#usage.hasRoomForConnection && connectionLimit.hasRoomOnward;
   }
 
   #drainShared(which: (pooled: Pooled) => boolean): void {

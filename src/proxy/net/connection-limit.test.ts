@@ -33,3 +33,17 @@ it('takes at least one, however low the limit, and any number where none is know
   assert.equal(new ConnectionLimit(8, () => 20).most, 1);
   assert.equal(new ConnectionLimit(Infinity, () => 20).most, Infinity);
 });
+
+it('has room onwards for as many as it takes, whoever they are for', () => {
+  const limit = new ConnectionLimit(64, () => 24);
+  limit.measure();
+  const sockets = Array.from({ length: 15 }, socket);
+  for (const one of sockets) {
+    assert.equal(limit.hasRoomOnward, true);
+    limit.countOnward(one);
+  }
+  assert.equal(limit.hasRoomOnward, false);
+  assert.equal(limit.take(socket()), true, 'callers have their own room');
+  sockets[0]!.emit('close');
+  assert.equal(limit.hasRoomOnward, true);
+});

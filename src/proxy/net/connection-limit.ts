@@ -14,6 +14,7 @@ export class ConnectionLimit {
   readonly #countOpenFiles: () => number;
   readonly #filesEach: number;
   #accepted = 0;
+  #onward = 0;
   #own = 0;
 
   /** @param filesEach files that a connection takes: its own, and the one onwards */
@@ -39,6 +40,20 @@ export class ConnectionLimit {
     this.#accepted++;
     socket.once('close', () => this.#accepted--);
     return true;
+  }
+
+  /**
+   * Whether one more connection to a server may be opened beside those that are there. One connection of a caller may carry a
+   * hundred requests: without this their connections onwards would leave no file for the next caller.
+   */
+  get hasRoomOnward(): boolean {
+    return this.#onward < this.most;
+  }
+
+  /** Counts a connection to a server until it is closed. */
+  countOnward(socket: Socket): void {
+    this.#onward++;
+    socket.once('close', () => this.#onward--);
   }
 }
 

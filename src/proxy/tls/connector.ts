@@ -3,6 +3,7 @@ import net, { type Socket } from 'node:net';
 import tls from 'node:tls';
 import { believedParty, type NodeMetadata } from '../../telemetry/peer-metadata.js';
 import type { Party } from '../../telemetry/istio-labels.js';
+import { connectionLimit } from '../net/connection-limit.js';
 import { resetSocket } from '../net/reset-socket.js';
 import { authenticatePeer } from './peer.js';
 import { exchangePreambles, hasPreamble } from './preamble.js';
@@ -73,6 +74,7 @@ export class Connector {
       return () => undefined;
     }
     const raw = net.connect({ host: options.address, port: options.port, allowHalfOpen: true, noDelay: true });
+    connectionLimit.countOnward(raw);
     const reset = () => resetSocket(raw);
     const socket = options.tls === undefined ? raw : startTls(raw, options, options.tls, credentials!);
     let finished = false;
