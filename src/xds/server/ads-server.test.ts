@@ -124,6 +124,31 @@ describe('a configuration stream', () => {
     server.publish();
   });
 
+  it('gets thousands of clusters in parts, each when it has taken the one before, and then what refers to them', () => {
+    const cluster = Object.fromEntries(Array.from({ length: 600 }, (_, i) => [`c${i}`, '1']));
+    const { call, server, state } = serve(resources({ cluster: { gone: '1' }, listener: { l: '1' } }));
+    call.request('cluster');
+    call.request('listener');
+    call.request('cluster', { responseNonce: '1' });
+    call.request('listener', { responseNonce: '2' });
+    call.take();
+    state.wanted = resources({ cluster, listener: { l: '2' } });
+    server.publish();
+    const error = { $typeName: 'google.rpc.Status' as const, code: 3, message: 'c0: no', details: [] };
+    call.request('cluster', { responseNonce: '3', errorDetail: error });
+    call.request('cluster', { responseNonce: '4' });
+    assert.deepEqual(
+      call.sent.map(({ resources: parts }) => parts.length),
+      [250, 250, 100],
+    );
+    assert.equal(new Set(call.sent.flatMap(({ resources: parts }) => parts.map(({ name }) => name))).size, 600);
+    call.take();
+    call.request('cluster', { responseNonce: '5' });
+    assert.deepEqual(call.take(), ['listener: l']);
+    assert.deepEqual(server.states()[0]?.errors, [{ type: 'cluster', message: 'c0: no' }], 'of any part');
+    assert.equal(server.states()[0]?.synced, false, 'the old cluster goes when the listener is taken');
+  });
+
   it('gets clusters, then endpoints, and only then what refers to them', () => {
     const { call } = serve(
       resources({ cluster: { c: '1' }, endpoints: { e: '1' }, listener: { l: '1' }, routes: { r: '1' } }),

@@ -7,6 +7,12 @@ import { DeltaDiscoveryResponseSchema, type DeltaDiscoveryRequest, type DeltaDis
 import { findResourceType, resourceTypes, typeUrlOf, type Resources, type ResourceType } from '../resources.js';
 import { Subscription, type Delta } from './subscription.js';
 
+/**
+ * Resources in one message. A proxy decodes and applies a message in one turn, in which it serves nobody; what is left follows
+ * when it has taken them.
+ */
+const mostResources = 250;
+
 type Call = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 
 export interface AdsServerOptions {
@@ -176,9 +182,12 @@ class AdsStream {
     if (request.responseNonce !== '') this.#options.onStateChange?.(this.state());
   }
 
-  #send(type: ResourceType, subscription: Subscription, delta: Delta): void {
+  #send(type: ResourceType, subscription: Subscription, due: Delta): void {
     const nonce = String(++this.#nonce);
-    subscription.sent(delta, nonce);
+    const hasMore = due.changed.length > mostResources;
+    // What goes, goes when everything is there that takes its place.
+    const delta = hasMore ? { changed: due.changed.slice(0, mostResources), removed: [] } : due;
+    subscription.sent(delta, nonce, hasMore);
     const response = create(DeltaDiscoveryResponseSchema, {
       typeUrl: typeUrlOf(type),
       nonce,

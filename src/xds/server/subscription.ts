@@ -29,13 +29,16 @@ export class Subscription {
   #pendingNonce: string | undefined;
   #begun = false;
   #lastError: string | undefined;
+  /** Whether the response before, and the one under way, leave something for the next. */
+  #hadMore = false;
+  #hasMore = false;
 
   /** Whether a response is under way: the next waits for its answer, and then carries the newest state. */
   get isPending(): boolean {
     return this.#pendingNonce !== undefined;
   }
 
-  /** Why the proxy refused the last response; undefined where it took it. */
+  /** Why the proxy refused the last response, or one of those that belong together; undefined where it took them. */
   get lastError(): string | undefined {
     return this.#lastError;
   }
@@ -47,7 +50,7 @@ export class Subscription {
     for (const name of request.resourceNamesSubscribe) this.#subscribe(name);
     if (request.responseNonce !== '' && request.responseNonce === this.#pendingNonce) {
       this.#pendingNonce = undefined;
-      this.#lastError = request.errorMessage;
+      this.#lastError = request.errorMessage ?? (this.#hadMore ? this.#lastError : undefined);
     }
   }
 
@@ -70,8 +73,13 @@ export class Subscription {
     return changed.length === 0 && removed.length === 0 ? undefined : { changed, removed };
   }
 
-  /** Notes that `delta` leaves now under `nonce`. */
-  sent(delta: Delta, nonce: string): void {
+  /**
+   * Notes that `delta` leaves now under `nonce`.
+   * @param hasMore whether it is only a part of what is due, so that the next response belongs to it
+   */
+  sent(delta: Delta, nonce: string, hasMore = false): void {
+    this.#hadMore = this.#hasMore;
+    this.#hasMore = hasMore;
     for (const resource of delta.changed) this.#held.set(resource.name, resource.version);
     for (const name of delta.removed) {
       if (this.#names.has(name)) this.#held.set(name, '');
