@@ -40,6 +40,7 @@ export function request({
         headers: headers as http.OutgoingHttpHeaders,
         ...(agent === undefined ? { agent: false } : { agent }),
         timeout: timeoutMs,
+        maxHeaderSize: 1024 * 1024,
       },
       (response) => {
         const chunks: Buffer[] = [];

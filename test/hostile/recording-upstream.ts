@@ -8,6 +8,8 @@ export interface Recorded {
   bytes: string;
   /** How the proxy ended it, once it has. */
   end: 'fin' | 'reset' | undefined;
+  /** Bytes of answers that the proxy has not taken yet. */
+  readonly unsent: () => number;
 }
 
 /** How the server answers one path. */
@@ -53,7 +55,7 @@ export class RecordingUpstream {
   }
 
   #serve(socket: Socket): void {
-    const recorded: Recorded = { bytes: '', end: undefined };
+    const recorded: Recorded = { bytes: '', end: undefined, unsent: () => socket.writableLength };
     let answered = 0;
     let begun = -1;
     this.connections.push(recorded);
