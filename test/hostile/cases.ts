@@ -171,7 +171,7 @@ const requestLines: readonly [string, string, readonly number[]][] = [
   ['a version in lower case', 'GET /c/{id} http/1.1\r\nHost: {host}\r\n\r\n', [400, 505]],
   ['a version without name', 'GET /c/{id} 1.1\r\nHost: {host}\r\n\r\n', [400, 505]],
   ['a version of another protocol', 'GET /c/{id} ICAP/1.0\r\nHost: {host}\r\n\r\n', [400, 505]],
-  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', [400, 505]],
+  ['a preface of HTTP/2 that is none', 'PRI * HTTP/2.0\r\n\r\nMS\r\n\r\n', [400, 505]],
   ['a hundred empty lines before a request', `${'\r\n'.repeat(100)}${get()}`, [400]],
   ['two spaces in the request line', 'GET  /c/{id} HTTP/1.1\r\nHost: {host}\r\n\r\n', [400]],
   ['a tab in the request line', 'GET\t/c/{id}\tHTTP/1.1\r\nHost: {host}\r\n\r\n', [400]],
@@ -406,12 +406,15 @@ export const requestCases: readonly HostileCase[] = [
   refused(14, 'a head of 61 KiB', get(`X-Long: ${'l'.repeat(61 * 1024)}`), [431]),
   refused(14, '101 header fields', get(...fields(100)), [431]),
   refused(14, '3000 small header fields, the last of which denies', get(...fields(3000), 'x-deny: 1'), [431]),
-  refused(
-    14,
-    'trailers of 61 KiB',
-    chunkedPost(`5\r\nhello\r\n0\r\nX-Long: ${'l'.repeat(61 * 1024)}\r\n\r\n`),
-    [431, 400],
-  ),
+  {
+    ...refused(
+      14,
+      'trailers of 61 KiB',
+      chunkedPost(`5\r\nhello\r\n0\r\nX-Long: ${'l'.repeat(61 * 1024)}\r\n\r\n`),
+      [431, 400],
+    ),
+    forwards: 'incomplete', // what comes before them may be on its way already
+  },
   // 15
   ...paths.map(([name, path, status]) => refused(15, name, head(`GET ${path}`), status)),
   // 16

@@ -302,7 +302,8 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
       this.responseCodeDetails = 'downstream_remote_disconnect';
     } else {
       this.responseFlags = 'DPE';
-      this.responseCodeDetails = 'http1.codec_error';
+      this.responseCodeDetails =
+        this.request.version === 'HTTP/2' ? 'http2.violation.of.messaging.rule' : 'http1.codec_error';
       this.response ??= { status: refusedWith, headers: [], framing: 'none', contentLength: 0, headBytes: 0 };
     }
     this.#dropUpstream();

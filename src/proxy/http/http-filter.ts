@@ -14,17 +14,16 @@ import { createStack, type Stack } from './stack.js';
 import type { DownstreamStream } from './streams.js';
 
 /** Stands in logs and metrics for a request that could not be read. */
-const unreadable: RequestHead = {
+const unreadable = {
   method: '-',
   path: '-',
   authority: '',
   scheme: 'http',
-  version: 'HTTP/1.1',
   headers: [],
   framing: 'none',
   contentLength: -1,
   headBytes: 0,
-};
+} satisfies Omit<RequestHead, 'version'>;
 
 /** A connection that nobody handles. */
 function denied(socket: Socket): Handled {
@@ -80,7 +79,8 @@ export class HttpFilter implements NetworkFilter {
     const handler: RequestHandler = {
       limits: this.#settings.limits,
       createExchange,
-      onMalformed: (status) => createExchange(undefined, unreadable).onDownstreamGone(status),
+      onMalformed: (status, _reason, version) =>
+        createExchange(undefined, { ...unreadable, version }).onDownstreamGone(status),
     };
     if (this.#settings.codec === 'http2' || isHttp2Protocol(info.protocol))
       return this.#startHttp2(socket, first, info, handler, onClose);

@@ -2,8 +2,10 @@
 // and logged; its neighbours notice nothing.
 import assert from 'node:assert/strict';
 import { afterEach, describe, it, mock } from 'node:test';
+import { get as h2Get, Http2Peer, settings } from '../../../test/harness/http2-peer.js';
 import { closeProxies, get, ok, proxy } from '../../../test/harness/memory-proxy.js';
 import { settle } from '../../../test/harness/memory-socket.js';
+import { preface } from './http2/frames.js';
 import { changeHeaders } from './layers/change-headers.js';
 import { forward } from './layers/forward.js';
 import { pickRoute } from './layers/pick-route.js';
@@ -37,6 +39,26 @@ describe('an error of our own', () => {
     assert.equal(through.logged[0]?.responseCodeDetails, 'internal_error');
     mock.restoreAll();
     assert.match((await proxyAnswers()).slice(0, 15), /^HTTP\/1\.1 200 OK/);
+  });
+
+  it('costs a caller of HTTP/2 its stream, and not the connection', async () => {
+    breakLayer(pickRoute, 'onRequest');
+    const through = proxy();
+    const peer = new Http2Peer(through.caller);
+    await peer.ask(preface, settings());
+    assert.match((await peer.ask(peer.headers(1, h2Get(), true)))[0]!, /^HEADERS 1 :status=500, /);
+    mock.restoreAll();
+    breakLayer(changeHeaders, 'onResponse');
+    assert.deepEqual(await peer.ask(peer.headers(3, h2Get(), true)), []);
+    (await through.connect()).receive(ok());
+    await settle();
+    assert.deepEqual(peer.lines(), ['RST 3 internalError']);
+    mock.restoreAll();
+    assert.deepEqual(await peer.ask(peer.headers(5, h2Get(), true)), []);
+    through.servers[0]!.receive(ok());
+    await settle();
+    assert.match(peer.lines()[0]!, /^HEADERS 5 :status=200, /);
+    assert.equal(through.internalErrors.length, 2);
   });
 
   it('at the end of the request is answered 500, and the server is not left waiting', async () => {

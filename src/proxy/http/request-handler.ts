@@ -1,6 +1,6 @@
 // What takes the requests of a connection, whatever version of HTTP it speaks, and the limits that hold for callers.
 import type { HeadLimits } from './http1/head.js';
-import type { RequestHead } from './message.js';
+import type { HttpVersion, RequestHead } from './message.js';
 import type { DownstreamEvents, DownstreamStream } from './streams.js';
 
 export interface ServerLimits extends HeadLimits {
@@ -20,6 +20,6 @@ export interface RequestHandler {
     stream: DownstreamStream,
     head: RequestHead,
   ): DownstreamEvents & { begin(): void; onStreamIdle(): void };
-  /** Something came that is not a request; the connection answers with `status` and closes. */
-  onMalformed(status: number, reason: string): void;
+  /** Something came that is not a request; the connection answers with `status`, or ends what came. */
+  onMalformed(status: number, reason: string, version: HttpVersion): void;
 }

@@ -269,7 +269,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
       this.#outbox.text(
         `HTTP/1.1 ${formatStatus(status)}\r\ncontent-length: ${body.length}\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n${body}`,
       );
-      if (exchange === undefined) this.#handler.onMalformed(status, message);
+      if (exchange === undefined) this.#handler.onMalformed(status, message, 'HTTP/1.1');
       this.#linger();
     } else this.abort();
     if (exchange !== undefined) {

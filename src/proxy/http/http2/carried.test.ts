@@ -4,6 +4,7 @@ import { afterEach, describe, it } from 'node:test';
 import { data, get, Http2Peer, post, settings } from '../../../../test/harness/http2-peer.js';
 import { closeProxies, proxy, type ProxyOptions } from '../../../../test/harness/memory-proxy.js';
 import { settle } from '../../../../test/harness/memory-socket.js';
+import type { AccessRecord } from '../../../telemetry/access-log/record.js';
 import { preface } from './frames.js';
 
 afterEach(closeProxies);
@@ -33,6 +34,16 @@ it('a request goes on in HTTP/1, and its answer comes back', async () => {
   await settle();
   assert.match(peer.lines().join('|'), /^HEADERS 1 :status=200, set-cookie=a, set-cookie=b, .*\|DATA 1 "ok" end$/);
   assert.equal(through.logged[0]?.protocol, 'HTTP/2');
+});
+
+it('what is not a request is logged as HTTP/2', async () => {
+  const { through, peer } = await open();
+  await peer.ask(peer.headers(1, [...get(), 'connection', 'close'], true));
+  const [{ protocol, responseCode, responseFlags, responseCodeDetails }] = through.logged as [AccessRecord];
+  assert.deepEqual(
+    [protocol, responseCode, responseFlags, responseCodeDetails],
+    ['HTTP/2', 400, 'DPE', 'http2.violation.of.messaging.rule'],
+  );
 });
 
 it('a port that is said to speak HTTP/1 does not speak HTTP/2', async () => {

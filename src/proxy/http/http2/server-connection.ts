@@ -136,7 +136,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
     this.streams.set(id, stream);
     if (isTooLarge) {
       this.countFault();
-      this.handler.onMalformed(431, 'the header list is too long');
+      this.handler.onMalformed(431, 'the header list is too long', 'HTTP/2');
       stream.refuse(431, endStream);
       return;
     }
@@ -149,7 +149,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
       const head = readRequestHead(fields, listBytes, this.#options.carries, endStream);
       return secrets.length === 0 ? head : { ...head, secrets };
     } catch (error) {
-      if (error instanceof StreamError) this.handler.onMalformed(400, error.message);
+      if (error instanceof StreamError) this.handler.onMalformed(400, error.message, 'HTTP/2');
       throw error;
     }
   }
