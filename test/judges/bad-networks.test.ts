@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { request, type RequestOptions } from '../harness/http.js';
 import { app, eventually, TestMesh } from '../harness/mesh.js';
 import { routeOnce, strictMtls } from './mesh-objects.js';
-import { skipWithout } from './peers.js';
+import { requireTools, skipWithout } from './peers.js';
 import { Toxiproxy, type Toxic } from './toxiproxy.js';
 
 const both = ['upstream', 'downstream'] as const;
@@ -59,6 +59,8 @@ const askAll = async (port: number, host: string): Promise<Result[]> =>
       return { status, body, trailers };
     }),
   );
+
+it('a bad network: the judge is there', { skip: skipWithout('toxiproxy') }, () => requireTools('toxiproxy'));
 
 describe('a bad network', { skip: skipWithout('toxiproxy') }, () => {
   let toxics: Toxiproxy;

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Echo } from '../harness/http.js';
 import { app, TestMesh } from '../harness/mesh.js';
 import { strictMtls } from './mesh-objects.js';
-import { runTool, skipWithout } from './peers.js';
+import { runTool, requireTools, skipWithout } from './peers.js';
 
 interface Printed {
   readonly version: string;
@@ -24,6 +24,8 @@ const versions = {
   'HTTP/1.1': { flag: '--http1.1', answers: '1.1' },
   'HTTP/2 in clear text': { flag: '--http2-prior-knowledge', answers: '2' },
 } as const;
+
+it('curl: the judge is there', { skip: skipWithout('curl') }, () => requireTools('curl'));
 
 describe('curl', { skip: skipWithout('curl') }, () => {
   let mesh: TestMesh;

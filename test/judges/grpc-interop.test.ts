@@ -8,7 +8,7 @@ import { app, eventually, TestMesh } from '../harness/mesh.js';
 import { scrape, sumOf } from '../harness/metrics.js';
 import { freePort } from '../hostile/peers.js';
 import { strictMtls } from './mesh-objects.js';
-import { commandOf, runTool, skipWithout, startTool } from './peers.js';
+import { commandOf, runTool, requireTools, skipWithout, startTool } from './peers.js';
 import net from 'node:net';
 
 const cases = [
@@ -34,6 +34,10 @@ async function interop(port: number, name: string): Promise<void> {
   assert.equal(code, 0, stderr.slice(-2000));
   assert.match(stderr, /\[interop\] \w+ done/i);
 }
+
+it('gRPC interop: the judge is there', { skip: skipWithout('grpc-client', 'grpc-server') }, () =>
+  requireTools('grpc-client', 'grpc-server'),
+);
 
 describe('gRPC interop', { skip: skipWithout('grpc-client', 'grpc-server') }, () => {
   let mesh: TestMesh;

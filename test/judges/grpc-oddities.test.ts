@@ -7,7 +7,7 @@ import { Attacker, type AttackReport } from './attack.js';
 import { block, type Field, type FrameStep } from './frame-steps.js';
 import { HostileServer } from './hostile-server.js';
 import { routeOnce } from './mesh-objects.js';
-import { skipWithout } from './peers.js';
+import { requireTools, skipWithout } from './peers.js';
 
 const head = (fields: readonly Field[], end = false): FrameStep => ({ do: 'headers', block: block(fields), end });
 const ok: readonly Field[] = [
@@ -52,6 +52,8 @@ const scripts: Readonly<Record<string, readonly FrameStep[]>> = {
     status('0'),
   ],
 };
+
+it('gRPC: the judge is there', { skip: skipWithout('python3') }, () => requireTools('python3'));
 
 describe('gRPC', { skip: skipWithout('python3') }, () => {
   let server: HostileServer;

@@ -8,12 +8,14 @@ import { authorityOf, issue } from '../harness/certificates.js';
 import { app, TestMesh } from '../harness/mesh.js';
 import { runH2spec, type Verdict } from './h2spec.js';
 import { h2specExceptions, h2specExceptionsBesideHttp1 } from './h2spec-exceptions.js';
-import { skipWithout } from './peers.js';
+import { requireTools, skipWithout } from './peers.js';
 import { TlsRelay } from './tls-relay.js';
 
 /** The 145 cases of h2spec 2.2.1 in its report. */
 const caseCount = 145;
 const besideHttp1 = new Map([...h2specExceptions, ...h2specExceptionsBesideHttp1]);
+
+it('h2spec: the judge is there', { skip: skipWithout('h2spec') }, () => requireTools('h2spec'));
 
 describe('h2spec', { skip: skipWithout('h2spec') }, () => {
   let mesh: TestMesh;

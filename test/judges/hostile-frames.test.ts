@@ -10,7 +10,7 @@ import { RecordingUpstream } from '../hostile/recording-upstream.js';
 import { Attacker } from './attack.js';
 import { floods } from './floods.js';
 import { frameCases } from './frame-cases.js';
-import { skipWithout } from './peers.js';
+import { requireTools, skipWithout } from './peers.js';
 import { megabytes, residentBytes } from './process-memory.js';
 import { requestFaults } from './request-faults.js';
 import { judgeFrames, type FrameEntrance } from './run-frame-case.js';
@@ -18,6 +18,8 @@ import { TlsRelay } from './tls-relay.js';
 
 /** What all of this together may leave resident. Node gives little back, so it is a bound and no measure. */
 const growthBytes = 200 * 1024 * 1024;
+
+it('hostile HTTP/2: the judge is there', { skip: skipWithout('python3') }, () => requireTools('python3'));
 
 describe('hostile HTTP/2', { skip: skipWithout('python3') }, () => {
   let upstream: RecordingUpstream;

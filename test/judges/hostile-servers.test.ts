@@ -8,11 +8,15 @@ import { request, SteadyLoad, type Answer } from '../harness/http.js';
 import { app, eventually, TestMesh } from '../harness/mesh.js';
 import { HostileServer } from './hostile-server.js';
 import { routeOnce } from './mesh-objects.js';
-import { skipWithout } from './peers.js';
+import { requireTools, skipWithout } from './peers.js';
 import { megabytes, residentBytes } from './process-memory.js';
 import { goodAnswer, serverFaults, type ServerFault } from './server-faults.js';
 
 const pathOf = (i: number) => `/fault/${i}`;
+
+it('an HTTP/2 server that answers with: the judge is there', { skip: skipWithout('python3') }, () =>
+  requireTools('python3'),
+);
 
 describe('an HTTP/2 server that answers with', { skip: skipWithout('python3') }, () => {
   let server: HostileServer;

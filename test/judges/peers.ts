@@ -27,13 +27,18 @@ export function findTool(tool: Tool): string | undefined {
 }
 
 /**
- * What `node:test` takes as `skip`: a reason where the tool is missing. Where .ci/run could install it (it sets
- * JUDGES_REQUIRED), nothing is skipped, and a missing tool is a failed test.
+ * What `node:test` takes as `skip`: a reason where a tool is missing. Where .ci/run could install it (it sets JUDGES_REQUIRED),
+ * nothing is skipped, and a missing tool fails.
  */
 export function skipWithout(...tools: readonly Tool[]): string | false {
   const missing = tools.filter((tool) => findTool(tool) === undefined);
   if (missing.length === 0 || process.env['JUDGES_REQUIRED'] !== undefined) return false;
   return `no ${missing.join(', no ')}; bash .ci/judge-tools builds what is not in the distribution`;
+}
+
+/** A test of its own, so that a judge that could not be asked is seen. */
+export function requireTools(...tools: readonly Tool[]): void {
+  for (const tool of tools) pathOf(tool);
 }
 
 function pathOf(tool: Tool): string {

@@ -144,7 +144,8 @@ const bodies: readonly FrameCase[] = [
   refused('a body shorter than content-length', withBody(length('10'), 'hello')),
   refused('a body longer than content-length', withBody(length('3'), 'hello')),
   refused('a request behind the content-length of another', withBody(length('5'), `hello${smuggled}`)),
-  refused('a body where content-length is 0', withBody(length('0'), smuggled)),
+  // Its head alone is a whole request, which may have been passed on; what follows it is not.
+  { ...refused('a body where content-length is 0', withBody(length('0'), smuggled)), forwards: { atMost: 1 } },
   { ...refused('content-length and no body', (target) => [ask(length('5')(target))]), forwards: 'incomplete' },
   refused('content-length twice, different', (target) => [
     { do: 'headers', fields: post(target, ['content-length', '5'], ['content-length', '6']) },

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { SteadyLoad } from '../harness/http.js';
 import { app, TestMesh } from '../harness/mesh.js';
-import { runTool, skipWithout } from './peers.js';
+import { runTool, requireTools, skipWithout } from './peers.js';
 
 /** Connections that each run holds open. */
 const clients = 200;
@@ -15,6 +15,8 @@ const modes = {
   'bodies a byte at a time': ['-B', '-i', '1', '-s', '100000'],
   'answers read a few bytes a second': ['-X', '-n', '1', '-z', '32', '-w', '16', '-y', '64', '-k', '3'],
 } as const;
+
+it('slow clients: the judge is there', { skip: skipWithout('slowhttptest') }, () => requireTools('slowhttptest'));
 
 describe('slow clients', { skip: skipWithout('slowhttptest') }, () => {
   let mesh: TestMesh;

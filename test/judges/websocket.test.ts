@@ -6,7 +6,7 @@ import { WebSocket, type ClientOptions } from 'ws';
 import { app, TestMesh } from '../harness/mesh.js';
 import { request } from '../harness/http.js';
 import { strictMtls } from './mesh-objects.js';
-import { cacheEnvironment, runTool, script, skipWithout } from './peers.js';
+import { cacheEnvironment, runTool, script, requireTools, skipWithout } from './peers.js';
 
 /** Facts that `ws_client.py` says of a server. */
 const pythonFacts = [
@@ -20,6 +20,8 @@ const pythonFacts = [
   'deflated',
   'fifty at once',
 ];
+
+it('WebSocket through the pair: the judge is there', { skip: skipWithout('python3') }, () => requireTools('python3'));
 
 describe('WebSocket through the pair', { skip: skipWithout('python3') }, () => {
   let mesh: TestMesh;
