@@ -35,6 +35,8 @@ export interface FrameCase {
   readonly forwards: 'nothing' | 'incomplete' | { readonly atLeast?: number; readonly atMost: number };
   /** How the server answers; without it 200 and the path. */
   readonly respond?: Script;
+  /** Proxies of the mesh may send it to each other: they carry HTTP/1.0, and what they add to a head. */
+  readonly isMeshes?: boolean;
   /** Every connection to the server that carried one of these requests must be free again, or have ended. */
   readonly cancels?: boolean;
 }
@@ -257,6 +259,7 @@ const headerBlocks: readonly FrameCase[] = [
   {
     row: 31,
     fact: 'a header list of 70 KB',
+    isMeshes: true,
     attack: (target) => ({
       steps: [{ do: 'headers', block: getBlock(target, ...manyFields(70, 1000)), end: true, pieces: 16_384 }],
       within: 5,

@@ -1,5 +1,5 @@
-// h2spec against the three ways in which HTTP/2 comes into a mesh: a workload's outbound port, an inbound port in clear text, and
-// the same over mTLS. First against a server whose faults are known, to see that the judge sees them.
+// h2spec against the four ways in which HTTP/2 comes into a mesh: a workload's outbound port, an inbound port in clear text, over
+// mTLS, and between proxies. First against a server whose faults are known, to see that the judge sees them.
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -19,21 +19,26 @@ it('h2spec: the judge is there', { skip: skipWithout('h2spec') }, () => requireT
 
 describe('h2spec', { skip: skipWithout('h2spec') }, () => {
   let mesh: TestMesh;
-  let relay: TlsRelay;
+  let foreign: TlsRelay;
+  let between: TlsRelay;
 
   before(async () => {
     mesh = await TestMesh.start({
       'mesh.yaml': `services: { web: { port: 8080, protocol: http, command: ${JSON.stringify(app('echo.mjs'))} }, client: { command: sleep 1000 } }`,
     });
-    relay = await TlsRelay.start({
+    const inbound = {
       port: mesh.workload('web-0').inbound!.port,
       credentials: await issue(await authorityOf(mesh.directory), ['spiffe://cluster.local/ns/default/sa/client']),
       serverName: 'outbound_.8080_._.web.default.svc.cluster.local',
-      protocols: ['istio-h2'],
-    });
+    };
+    [foreign, between] = await Promise.all([
+      TlsRelay.start({ ...inbound, protocols: ['istio-h2'] }),
+      TlsRelay.start({ ...inbound, protocols: ['lateen-h2'] }),
+    ]);
   });
   after(async () => {
-    relay?.close();
+    foreign?.close();
+    between?.close();
     await mesh?.close();
   });
 
@@ -51,7 +56,11 @@ describe('h2spec', { skip: skipWithout('h2spec') }, () => {
   const listeners = {
     'an outbound port': { portOf: () => mesh.workload('client-0').upstreams['web']!, exceptions: besideHttp1 },
     'an inbound port in clear text': { portOf: () => mesh.workload('web-0').inbound!.port, exceptions: besideHttp1 },
-    'an inbound port over mTLS': { portOf: () => relay.port, exceptions: h2specExceptions },
+    'an inbound port over mTLS': { portOf: () => foreign.port, exceptions: h2specExceptions },
+    'an inbound port as another proxy of the mesh sees it': {
+      portOf: () => between.port,
+      exceptions: h2specExceptions,
+    },
   };
   for (const [name, { portOf, exceptions }] of Object.entries(listeners))
     it(`judges ${name}`, async (t) => {

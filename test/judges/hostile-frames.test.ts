@@ -1,5 +1,5 @@
-// The hostile cases in HTTP/2 on a workload's outbound port and on an inbound port over mTLS: the stated end, nothing refused ever
-// forwarded, what was begun cancelled, others served all the while, memory flat.
+// The hostile cases in HTTP/2 on a workload's outbound port, on an inbound port over mTLS, and between proxies of the mesh: the
+// stated end, nothing refused ever forwarded, what was begun cancelled, others served all the while, memory flat.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { authorityOf, issue } from '../harness/certificates.js';
@@ -17,14 +17,14 @@ import { judgeFrames, type FrameEntrance } from './run-frame-case.js';
 import { TlsRelay } from './tls-relay.js';
 
 /** What all of this together may leave resident. Node gives little back, so it is a bound and no measure. */
-const growthBytes = 200 * 1024 * 1024;
+const growthBytes = 400 * 1024 * 1024;
 
 it('hostile HTTP/2: the judge is there', { skip: skipWithout('python3') }, () => requireTools('python3'));
 
 describe('hostile HTTP/2', { skip: skipWithout('python3') }, () => {
   let upstream: RecordingUpstream;
   let mesh: TestMesh;
-  let relay: TlsRelay;
+  let relays: TlsRelay[] = [];
   let entrances: readonly FrameEntrance[];
   let attackers: readonly Attacker[];
   let load: SteadyLoad;
@@ -34,16 +34,19 @@ describe('hostile HTTP/2', { skip: skipWithout('python3') }, () => {
   before(async () => {
     upstream = await RecordingUpstream.start();
     mesh = await startHostileMesh(upstream);
-    relay = await TlsRelay.start({
+    const inbound = {
       port: mesh.workload('web-0').inbound!.port,
       credentials: await issue(await authorityOf(mesh.directory), ['spiffe://cluster.local/ns/default/sa/client']),
       serverName: 'outbound_.8080_._.web.default.svc.cluster.local',
-      protocols: ['istio-h2'],
-    });
+    };
+    relays = await Promise.all(
+      ['istio-h2', 'lateen-h2'].map((protocol) => TlsRelay.start({ ...inbound, protocols: [protocol] })),
+    );
     const { outboundHttp, upstreams } = mesh.workload('client-0');
     entrances = [
       { name: 'outbound', host: 'web', port: outboundHttp.port },
-      { name: 'inbound', host: 'web', port: relay.port },
+      { name: 'inbound', host: 'web', port: relays[0]!.port },
+      { name: 'between proxies', host: 'web', port: relays[1]!.port },
     ];
     attackers = entrances.map(() => Attacker.start());
     dataPlane = mesh.run.pids.data!;
@@ -56,7 +59,7 @@ describe('hostile HTTP/2', { skip: skipWithout('python3') }, () => {
   });
   after(async () => {
     for (const attacker of attackers ?? []) attacker.close();
-    relay?.close();
+    for (const relay of relays) relay.close();
     await load?.stop();
     await mesh?.close();
     upstream.close();
@@ -66,8 +69,9 @@ describe('hostile HTTP/2', { skip: skipWithout('python3') }, () => {
   for (const hostile of [...frameCases, ...requestFaults, ...floods]) {
     const id = String(++number);
     it(`row ${hostile.row}: ${hostile.fact}`, async () => {
+      const asked = hostile.isMeshes === true ? entrances.slice(0, 2) : entrances;
       const problems = await Promise.all(
-        entrances.map(async (entrance, i) =>
+        asked.map(async (entrance, i) =>
           (await judgeFrames(hostile, entrance, upstream, attackers[i]!, `${id}-${i}`)).map(
             (problem) => `${entrance.name}: ${problem}`,
           ),

@@ -56,7 +56,7 @@ const pseudoHeaders: readonly FrameCase[] = [
     ['accept', '*/*'],
     [':authority', target.host],
   ]),
-  refusedHead('neither :authority nor host', without(':authority')),
+  { ...refusedHead('neither :authority nor host', without(':authority')), isMeshes: true },
   refusedHead(':authority and another host', withField('host', 'other')),
   refusedHead('host twice', (target) => [...without(':authority')(target), ['host', target.host], ['host', 'other']]),
   refusedHead('userinfo in :authority', (target) => replaced(':authority', `user@${target.host}`)(target)),

@@ -1,15 +1,27 @@
 // A loopback port in clear text in front of an inbound port: judges that cannot show a certificate of the mesh are judged with one.
 import net, { type AddressInfo, type Socket } from 'node:net';
 import tls from 'node:tls';
+import { exchangePreambles, hasPreamble } from '../../src/proxy/tls/preamble.js';
+import type { NodeMetadata } from '../../src/telemetry/peer-metadata.js';
 import type { Credentials } from '../harness/certificates.js';
 
 export interface RelayOptions {
   readonly port: number;
   readonly credentials: Credentials;
   readonly serverName: string;
-  /** ALPN names that are offered. */
+  /** ALPN names that are offered; one of Lateen's own has both sides tell of themselves first. */
   readonly protocols: readonly string[];
 }
+
+/** What is told to a proxy of the mesh. */
+const stranger: NodeMetadata = {
+  NAME: 'judge-0',
+  NAMESPACE: 'default',
+  WORKLOAD_NAME: 'judge',
+  SERVICE_ACCOUNT: 'client',
+  CLUSTER_ID: 'Kubernetes',
+  LABELS: {},
+};
 
 /** Passes bytes on, and how each side ends. */
 export class TlsRelay {
@@ -50,9 +62,18 @@ export class TlsRelay {
         this.#sockets.delete(from);
         to.destroySoon();
       });
-      from.pipe(to);
     }
     below.on('error', () => near.resetAndDestroy());
+    const join = (first?: Buffer) => {
+      if (first !== undefined) near.write(first);
+      near.pipe(far);
+      far.pipe(near);
+    };
+    if (!protocols.some(hasPreamble)) join();
+    else
+      far.once('secureConnect', () =>
+        exchangePreambles(far, stranger, (result) => (result.ok ? join(result.rest) : near.resetAndDestroy())),
+      );
   }
 
   close(): void {
