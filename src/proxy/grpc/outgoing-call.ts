@@ -107,7 +107,7 @@ export class OutgoingCall<Request, Response> implements GrpcCall<Request>, Upstr
   }
 
   onResponseBody(chunk: Buffer): void {
-    for (const message of this.#decode(chunk)) if (!this.#isOver) this.#events.onMessage(message);
+    for (const message of this.#decode(Buffer.from(chunk))) if (!this.#isOver) this.#events.onMessage(message);
   }
 
   #decode(chunk: Buffer): readonly Response[] {

@@ -273,7 +273,7 @@ export class Exchange implements DownstreamEvents, PoolClient, AccessRecord {
   }
 
   #hold(chunk: Buffer): void {
-    this.#held.push(chunk);
+    this.#held.push(Buffer.from(chunk));
     this.#heldBytes += chunk.length;
   }
 

@@ -47,7 +47,7 @@ export class Mirror implements PoolClient {
 
   sendBody(chunk: Buffer): void {
     if (this.#over) return;
-    if (this.#upstream === undefined) this.#held.push(chunk);
+    if (this.#upstream === undefined) this.#held.push(Buffer.from(chunk));
     else if (this.#upstream.sendBody(chunk)) return;
     this.#behindBytes += chunk.length;
     if (this.#behindBytes > mostBehindBytes) this.cancel();

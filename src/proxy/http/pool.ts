@@ -18,7 +18,7 @@ const mostQueuedBytes = 512 * 1024;
 /** How many waiting requests a new connection is expected to take where it will be shared. */
 const sharedBy = 100;
 /** How often a request that no server has worked on is sent again by itself. */
-const mostResends = 2;
+const mostResends = 1;
 
 /** A request that wants a connection. */
 export interface PoolClient extends UpstreamEvents {

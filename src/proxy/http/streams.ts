@@ -11,7 +11,7 @@ export interface DownstreamStream {
    * @returns bytes of the head on the wire
    */
   sendHead(head: ResponseHead, endsHere: boolean): number;
-  /** Sends a part of the body; false asks to wait for `onDownstreamDrain`. */
+  /** Sends a part of the body, which is good only during the call; false asks to wait for `onDownstreamDrain`. */
   sendBody(chunk: Buffer): boolean;
   sendEnd(trailers: Headers | undefined): void;
   /** Breaks off a response that cannot be completed: the caller must not take it for whole. */
@@ -30,7 +30,7 @@ export type Tunnel = RelayEnd;
 
 /** The server's side: where the request goes and the response comes from. */
 export interface UpstreamStream {
-  /** Sends a part of the request's body; false asks to wait for `onUpstreamDrain`. */
+  /** Sends a part of the request's body, which is good only during the call; false asks to wait for `onUpstreamDrain`. */
   sendBody(chunk: Buffer): boolean;
   sendEnd(trailers: Headers | undefined): void;
   /** Gives up: no more events come. */
@@ -66,6 +66,7 @@ export interface UpstreamEvents {
   /** The server switches protocols: its connection carries bytes from here on. */
   onUpgraded(head: ResponseHead, tunnel: RelayEnd): void;
   onResponseHead(head: ResponseHead, endsHere: boolean): void;
+  /** @param chunk good only during the call */
   onResponseBody(chunk: Buffer): void;
   onResponseEnd(trailers: Headers | undefined): void;
   onUpstreamFailure(failure: UpstreamFailure): void;
@@ -74,6 +75,7 @@ export interface UpstreamEvents {
 
 /** Events from the caller's side. */
 export interface DownstreamEvents {
+  /** @param chunk good only during the call */
   onRequestBody(chunk: Buffer): void;
   onRequestEnd(trailers: Headers | undefined): void;
   /**

@@ -130,3 +130,16 @@ for (const highWaterMark of [16 * 1024, 64 * 1024])
       { numRuns: 500, examples: [[lostDrain]] },
     );
   });
+
+for (const pieceBytes of [1000, 5000])
+  it(`who is asked to wait hears of room where the system takes all at once, in pieces of ${pieceBytes} bytes`, async () => {
+    const peer = new MemorySocket();
+    const outbox = new Outbox(peer.socket);
+    let drains = 0;
+    peer.on('drain', () => drains++);
+    let sent = 0;
+    for (; outbox.hasRoom; sent += pieceBytes) outbox.bytes(Buffer.alloc(pieceBytes, 'x'));
+    await settle();
+    assert.equal(peer.sent.length, sent);
+    assert.equal(drains, 1);
+  });

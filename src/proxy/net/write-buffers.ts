@@ -1,17 +1,28 @@
 // Buffers in which connections collect what they are about to write, lent for as long as a write takes.
 
-/** Size of a lent buffer. */
-export const writeBufferBytes = 32 * 1024;
-/** Buffers that are kept for the next borrower; more come and go with load. */
-const mostKept = 16;
+/** Buffers of one size; a few are kept for the next borrower, more come and go with load. */
+export class WriteBuffers {
+  readonly bytes: number;
+  readonly #mostKept: number;
+  readonly #kept: Buffer[] = [];
 
-const kept: Buffer[] = [];
+  constructor(bytes: number, mostKept: number) {
+    this.bytes = bytes;
+    this.#mostKept = mostKept;
+  }
 
-export function borrowWriteBuffer(): Buffer {
-  return kept.pop() ?? Buffer.allocUnsafeSlow(writeBufferBytes);
+  borrow(): Buffer {
+    return this.#kept.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
+  }
+
+  /** Takes a buffer back once nobody reads it any more. */
+  giveBack(buffer: Buffer): void {
+    if (this.#kept.length < this.#mostKept) this.#kept.push(buffer);
+  }
 }
 
-/** Takes a buffer back once nobody reads it any more. */
-export function returnWriteBuffer(buffer: Buffer): void {
-  if (kept.length < mostKept) kept.push(buffer);
-}
+/** For messages with bodies, on connections to and from applications, of which there may be many. */
+export const bodyBuffers = new WriteBuffers(64 * 1024, 32);
+
+/** For everything that shares one connection between proxies, and for bytes without end. */
+export const bulkBuffers = new WriteBuffers(256 * 1024, 8);

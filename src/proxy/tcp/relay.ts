@@ -2,15 +2,14 @@
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { flushSoon, type Flushable } from '../net/flush-queue.js';
+import { longestRead, readBorrowed } from '../net/direct-reads.js';
 import { wasReset } from '../net/reset-socket.js';
+import { bulkBuffers } from '../net/write-buffers.js';
 
-/** Pieces of this size leave at once. */
+/** Pieces of this size leave at once where they may be kept. */
 const largePiece = 32 * 1024;
-/** Bytes that may wait for an end within a turn, and after it where the end has not taken them. */
-const mostWithinTurn = 256 * 1024;
-const mostAfterTurn = 64 * 1024;
-/** The same where TLS takes them: it says so only a turn later. */
-const mostForTls = 128 * 1024;
+/** What is collected at most before it leaves; behind it there is room for what TLS has decrypted already. */
+const mostCollected = 128 * 1024;
 
 /** One of the two connections. */
 export interface RelayEnd {
@@ -46,59 +45,96 @@ export function relay(a: RelayEnd, b: RelayEnd, events: RelayEvents): void {
 }
 
 /**
- * Passes bytes from one end to the other. Pieces wait for the end of the turn of the event loop and leave in one call, because
- * TLS hands out 16 KiB at a time.
+ * Passes bytes from one end to the other, one write at a time. What TLS takes goes to it as it was read; everything else, above
+ * all the 16 KiB pieces in which TLS hands out what it read, is collected and leaves at the end of the turn.
  */
 class Pipe implements Flushable {
   readonly #from: RelayEnd;
   readonly #to: RelayEnd;
   readonly #count: (bytes: number) => void;
-  readonly #isTls: boolean;
-  #isCorked = false;
+  readonly #isToTls: boolean;
+  /** What is collected; undefined: nothing. */
+  #batch: Buffer | undefined;
+  #used = 0;
+  /** Whether reading has stopped until the other end has taken more. */
+  #isStopped = false;
 
   constructor(from: RelayEnd, to: RelayEnd, count: (bytes: number) => void) {
     this.#from = from;
     this.#to = to;
     this.#count = count;
-    this.#isTls = to.socket instanceof tls.TLSSocket;
+    this.#isToTls = to.socket instanceof tls.TLSSocket;
   }
 
   start(): void {
     const { socket, first } = this.#from;
-    socket.on('data', this.#send);
     socket.on('end', this.#end);
-    this.#to.socket.on('drain', () => socket.resume());
-    if (first !== undefined) this.#send(first);
+    if (first !== undefined) this.#take(first, false);
+    readBorrowed(socket, this.#take, longestRead);
     // Its FIN may have come before anybody listened: a paused socket tells that only once.
-    if (socket.readableEnded) this.#to.socket.end();
-    if (!this.#isAbove(mostAfterTurn)) socket.resume();
+    if (socket.readableEnded) this.#end();
+    if (!this.#isStopped) socket.resume();
   }
 
-  /** Whether so many bytes wait that the sender has to; the socket tells by `drain` when there is room again. */
-  #isAbove(most: number): boolean {
-    const { socket } = this.#to;
-    return socket.writableNeedDrain && socket.writableLength >= most;
+  /** Bytes that the other end has not taken. */
+  get #waitingBytes(): number {
+    return this.#to.socket.writableLength;
   }
 
-  readonly #send = (chunk: Buffer): void => {
-    const { socket } = this.#to;
-    this.#count(chunk.length);
-    if (!this.#isCorked && chunk.length < largePiece) {
-      this.#isCorked = true;
-      socket.cork();
-      flushSoon(this);
-    }
-    socket.write(chunk);
-    if (this.#isAbove(this.#isTls ? mostForTls : mostWithinTurn)) this.#from.socket.pause();
+  get #isFull(): boolean {
+    return this.#used >= mostCollected || this.#waitingBytes > longestRead;
+  }
+
+  /** @returns whether more may come */
+  readonly #take = (bytes: Buffer, isBorrowed: boolean): boolean => {
+    this.#count(bytes.length);
+    // TLS encrypts, and so copies, before its write returns; but a write behind another one waits as it is.
+    const mayGo = this.#isToTls || (!isBorrowed && bytes.length >= largePiece);
+    if (mayGo && this.#batch === undefined && this.#waitingBytes === 0) this.#write(bytes, undefined);
+    else this.#collect(bytes);
+    this.#isStopped = this.#isFull;
+    return !this.#isStopped;
   };
 
+  #collect(bytes: Buffer): void {
+    if (this.#batch !== undefined && this.#batch.length - this.#used < bytes.length) this.#writeBatch();
+    if (bytes.length > bulkBuffers.bytes) {
+      this.#write(Buffer.from(bytes), undefined);
+      return;
+    }
+    if (this.#batch === undefined) {
+      this.#batch = bulkBuffers.borrow();
+      flushSoon(this);
+    }
+    this.#used += bytes.copy(this.#batch, this.#used);
+  }
+
+  /** The turn is over: what is collected leaves, or follows what is on its way. */
   flush(): void {
-    this.#isCorked = false;
-    this.#to.socket.uncork();
-    if (!this.#isTls && this.#isAbove(mostAfterTurn)) this.#from.socket.pause();
+    if (this.#waitingBytes === 0) this.#writeBatch();
+  }
+
+  #writeBatch(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return; // it has left already
+    const bytes = batch.subarray(0, this.#used);
+    this.#batch = undefined;
+    this.#used = 0;
+    this.#write(bytes, batch);
+  }
+
+  #write(bytes: Buffer, batch: Buffer | undefined): void {
+    this.#to.socket.write(bytes, () => {
+      if (batch !== undefined) bulkBuffers.giveBack(batch);
+      if (this.#waitingBytes === 0) this.#writeBatch();
+      if (!this.#isStopped || this.#isFull) return;
+      this.#isStopped = false;
+      this.#from.socket.resume();
+    });
   }
 
   readonly #end = (): void => {
+    this.#writeBatch();
     if (!wasReset(this.#from.socket)) this.#to.socket.end();
     else {
       this.#to.reset();

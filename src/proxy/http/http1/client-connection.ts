@@ -1,6 +1,7 @@
 // One HTTP/1 connection to a server, carrying one request at a time. It goes back to its pool only after a message that was
 // complete on both sides; a byte that nobody asked for ends it, so that it can never be taken for somebody else's answer.
 import type { Socket } from 'node:net';
+import { readBorrowed } from '../../net/direct-reads.js';
 import { Outbox } from '../../net/outbox.js';
 import { wasReset } from '../../net/reset-socket.js';
 import type { Headers, ResponseHead } from '../message.js';
@@ -47,6 +48,7 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
   readonly localAddress: string;
   readonly #socket: Socket;
   readonly #reset: () => void;
+  readonly #stopReading: () => void;
   readonly #outbox: Outbox;
   readonly #owner: ConnectionOwner;
   readonly #decoder = new BodyDecoder(responseLimits);
@@ -77,12 +79,15 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     this.#owner = owner;
     this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
     this.localAddress = `${socket.localAddress}:${socket.localPort}`;
-    socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
     socket.on('drain', () => this.#events?.onUpstreamDrain());
-    if (first !== undefined && first.length > 0) this.#onData(first);
+    if (first !== undefined && first.length > 0) this.#onData(first, false);
+    this.#stopReading = readBorrowed(socket, (bytes, isBorrowed) => {
+      this.#onData(bytes, isBorrowed);
+      return true;
+    });
     socket.resume(); // whoever opened it had paused it
     if (socket.readableEnded) socket.destroy(); // it ended before anybody listened
   }
@@ -154,7 +159,7 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     this.#socket.destroy();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  #onData(chunk: Buffer, isBorrowed: boolean): void {
     if (this.#events === undefined) {
       this.#socket.destroy();
       return;
@@ -174,8 +179,8 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
       return;
     }
     if (this.#complete !== undefined) this.#finish(bytes === undefined);
-    else this.#held = bytes;
-  };
+    else this.#held = bytes === undefined || !isBorrowed ? bytes : Buffer.from(bytes);
+  }
 
   #readHead(bytes: Buffer): number {
     const end = bytes.indexOf(emptyLine);
@@ -217,9 +222,9 @@ export class Http1ClientConnection implements UpstreamStream, BodySink {
     this.#events = undefined;
     this.#socket.pause();
     this.#outbox.flush();
-    this.#socket.off('data', this.#onData);
+    this.#stopReading();
     this.#socket.off('end', this.#onEnd);
-    const first = rest.length === 0 ? undefined : rest;
+    const first = rest.length === 0 ? undefined : Buffer.from(rest);
     try {
       events.onUpgraded(head, { socket: this.#socket, first, reset: this.#reset });
     } catch (error) {

@@ -1,6 +1,7 @@
 // One HTTP/1 connection from a caller: reads requests one after another, answers them in order, and bounds what the caller
 // can make us hold. Requests that are pipelined wait, unread beyond a bound, until their turn comes.
 import type { Socket } from 'node:net';
+import { readBorrowed } from '../../net/direct-reads.js';
 import { memoryPressure } from '../../net/memory-pressure.js';
 import { Outbox } from '../../net/outbox.js';
 import { sweep, type Swept } from '../../net/sweeper.js';
@@ -60,6 +61,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   #callerEnded = false;
   #isReadScheduled = false;
   #closed = false;
+  #stopReading: () => void = () => undefined;
   #lastActivityMs = performance.now();
   #headStartedMs = 0;
   /** Bytes of a head that is not complete that have been looked at. */
@@ -92,7 +94,6 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#decoder = new BodyDecoder(handler.limits);
     this.#onClose = onClose;
     this.#stopSweeping = sweep(this);
-    socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('close', this.#onSocketClose);
     socket.on('error', ignore); // 'close' follows and says all that matters
@@ -102,8 +103,16 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   /** Begins with bytes that were read while the connection was looked at. */
   start(first: Buffer | undefined): void {
     this.#socket.resume(); // whoever accepted it had paused it
-    if (first !== undefined) this.#onData(first);
+    if (first !== undefined) this.#onData(first, false);
+    if (!this.#closed && !this.#isTunnel) this.#listen();
     if (this.#socket.readableEnded) this.#onEnd(); // told before anybody listened
+  }
+
+  #listen(): void {
+    this.#stopReading = readBorrowed(this.#socket, (bytes, isBorrowed) => {
+      this.#onData(bytes, isBorrowed);
+      return true;
+    });
   }
 
   /** Ends the connection without losing a request: the next answer closes it; an idle one is left to its caller for a while. */
@@ -122,13 +131,14 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
 
   // ---- input
 
-  readonly #onData = (chunk: Buffer): void => {
+  #onData(chunk: Buffer, isBorrowed: boolean): void {
     if (this.#lingering) return;
     this.#lastActivityMs = performance.now();
     this.#lastInputMs = this.#lastActivityMs;
     this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
     this.#read();
-  };
+    if (isBorrowed && this.#held !== undefined) this.#held = Buffer.from(this.#held);
+  }
 
   readonly #readNext = (): void => {
     this.#isReadScheduled = false;
@@ -354,7 +364,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     this.#detach();
     return {
       socket: this.#socket,
-      first: first === undefined || first.length === 0 ? undefined : first,
+      first: first === undefined || first.length === 0 ? undefined : Buffer.from(first),
       reset: this.#reset,
     };
   }
@@ -362,12 +372,12 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
   switchProtocols(head: ResponseHead): Tunnel {
     this.#outbox.text(formatResponseHead(head, formatUpgrade(head.upgrade!)));
     this.#outbox.flush();
-    const first = this.#held;
+    const first = this.#held && Buffer.from(this.#held);
     this.#held = undefined;
     this.#exchange = undefined;
     this.#isTunnel = true;
     this.#socket.pause();
-    this.#socket.off('data', this.#onData);
+    this.#stopReading();
     this.#socket.off('end', this.#onEnd);
     this.#socket.off('drain', this.#onDrain);
     this.#stopSweeping(); // who joins it to another connection bounds its idleness
@@ -402,7 +412,7 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     if (this.#closed) return;
     this.#closed = true;
     this.#stopSweeping();
-    this.#socket.off('data', this.#onData);
+    this.#stopReading();
     this.#socket.off('end', this.#onEnd);
     this.#socket.off('close', this.#onSocketClose);
     this.#socket.off('drain', this.#onDrain);

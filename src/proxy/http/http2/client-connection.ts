@@ -6,7 +6,7 @@ import { Http2ClientStream, isWhole } from './client-stream.js';
 import { FrameBudget } from './frame-budget.js';
 import { errorCode, largestStreamId, preface, setting, ConnectionError } from './frames.js';
 import { isHeadAll, writeRequestHead } from './heads.js';
-import { carriedHeadFactor, type Http2Limits } from './limits.js';
+import { carriedHeadFactor, leastWindowOfMesh, type Http2Limits } from './limits.js';
 import type { TunnelAddresses } from './stream-tunnel.js';
 
 /** Bounds of a response's head: servers of the mesh may send more than callers. */
@@ -77,6 +77,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
       streamIdleTimeoutMs: Infinity,
       faults: new FrameBudget(faults.atOnce, faults.perSecond),
       expectsPreface: false,
+      leastWindowBytes: carries ? leastWindowOfMesh : 0,
     });
     this.#owner = owner;
     this.carries = carries;
@@ -86,9 +87,7 @@ export class Http2ClientConnection extends Http2Connection<Http2ClientStream> {
     this.localAddress = `${socket.localAddress}:${socket.localPort}`;
     this.writer.raw(preface);
     this.sendSettings([[setting.enablePush, 0]]);
-    if (first !== undefined && first.length > 0) this.feed(first);
-    socket.resume(); // whoever opened it had paused it
-    if (socket.readableEnded) socket.destroy(); // it ended before anybody listened
+    this.read(first);
   }
 
   /** Whether a request may begin. */

@@ -1,7 +1,8 @@
 // One HTTP/2 connection (RFC 9113), as both sides have it: settings, windows, streams, and the limits on what the peer can make
 // us do. What a request is, the two sides know.
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import type { Headers } from '../message.js';
+import { readBorrowed } from '../../net/direct-reads.js';
 import { sweep, type Swept } from '../../net/sweeper.js';
 import { FrameBudget } from './frame-budget.js';
 import { FrameReader, checkDependency, type FrameHandler } from './frame-reader.js';
@@ -33,6 +34,11 @@ export interface ConnectionLimits extends Http2Limits {
   readonly faults: FrameBudget;
   /** Whether the peer is the client, which begins with the preface. */
   readonly expectsPreface: boolean;
+  /**
+   * Window of the peer's below which no more body is asked for, so that what comes in one read fits and need not be kept; 0
+   * where nobody knows when the peer opens its windows again.
+   */
+  readonly leastWindowBytes: number;
 }
 
 /** A header block, decoded. */
@@ -65,7 +71,7 @@ const remembered = 64;
 const rememberedResets = 1024;
 
 export abstract class Http2Connection<S extends Http2Stream = Http2Stream> implements FrameHandler, Swept {
-  protected readonly socket: Duplex;
+  protected readonly socket: Socket;
   protected readonly writer: FrameWriter;
   protected readonly streams = new Map<number, S>();
   protected readonly limits: ConnectionLimits;
@@ -78,6 +84,7 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   /** Monotonic time of the last input. */
   protected lastInputMs = this.nowMs;
   #sendWindow = initialWindow;
+  #largestSendWindow = initialWindow;
   #streamSendWindow = initialWindow;
   #owedBytes = 0;
   /** Streams with body that only the connection's window keeps back. */
@@ -94,15 +101,13 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
   readonly #ended = new Uint32Array(remembered);
   #endings = 0;
 
-  constructor(socket: Duplex, limits: ConnectionLimits) {
+  constructor(socket: Socket, limits: ConnectionLimits) {
     this.socket = socket;
     this.limits = limits;
-    this.writer = new FrameWriter(socket);
+    this.writer = new FrameWriter(socket, () => this.#onTaken());
     this.#reader = new FrameReader(this, blocksPerList * limits.listBytes, limits.expectsPreface);
     this.#stopSweeping = sweep(this);
-    socket.on('data', this.#onInput);
     socket.on('end', this.#onInputEnd);
-    socket.on('drain', this.#onSocketDrain);
     socket.on('close', this.#onSocketClose);
     socket.on('error', ignore); // 'close' follows
   }
@@ -131,6 +136,13 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
 
   get hasRoom(): boolean {
     return this.writer.hasRoom;
+  }
+
+  /** Whether the windows have room for a read of the other side. */
+  hasWindow({ sendWindow }: Http2Stream): boolean {
+    // Never more than a quarter of what the peer gives: half of it is given back by then.
+    const least = Math.min(this.limits.leastWindowBytes, this.#streamSendWindow / 4, this.#largestSendWindow / 4);
+    return sendWindow >= least && this.#sendWindow >= least;
   }
 
   get queuedBytes(): number {
@@ -163,8 +175,15 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
       this.writer.windowUpdate(0, this.limits.connectionWindowBytes - initialWindow);
   }
 
-  protected feed(bytes: Buffer): void {
-    this.#onInput(bytes);
+  /** Begins to read, with bytes that were read while the connection was looked at. */
+  protected read(first: Buffer | undefined): void {
+    if (first !== undefined && first.length > 0) this.#onInput(first);
+    readBorrowed(this.socket, (bytes) => {
+      this.#onInput(bytes);
+      return true;
+    });
+    this.socket.resume(); // whoever opened or accepted it had paused it
+    if (this.socket.readableEnded) this.destroy(); // told before anybody listened
   }
 
   // ---- for streams
@@ -407,11 +426,13 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     if (streamId === 0) {
       if (amount === 0) throw new ConnectionError(errorCode.protocolError, 'a window grows by nothing');
       this.#sendWindow += amount;
+      this.#largestSendWindow = Math.max(this.#largestSendWindow, this.#sendWindow);
       if (this.#sendWindow > largestWindow)
         throw new ConnectionError(errorCode.flowControlError, 'the window of the connection is too large');
       const waiting = [...this.#blocked];
       this.#blocked.clear();
       this.#sendAll(waiting);
+      this.#onTaken();
       return;
     }
     const stream = this.streams.get(streamId);
@@ -536,12 +557,14 @@ export abstract class Http2Connection<S extends Http2Stream = Http2Stream> imple
     }
   }
 
-  readonly #onSocketDrain = (): void => {
+  /** The socket has taken what was written, whether or not it says `drain`: it does not where all went at once. */
+  #onTaken(): void {
+    if (!this.writer.hasRoom) return;
     const waiting = [...this.#awaitingDrain];
     this.#awaitingDrain.clear();
     for (const stream of waiting) stream.tellDrain();
     this.onRoom();
-  };
+  }
 
   /** The socket has taken what was queued. */
   protected onRoom(): void {

@@ -3,34 +3,35 @@
 import type { Duplex } from 'node:stream';
 import type { Headers } from '../message.js';
 import { flushSoon, type Flushable } from '../../net/flush-queue.js';
-import { borrowWriteBuffer, returnWriteBuffer, writeBufferBytes } from '../../net/write-buffers.js';
+import { bulkBuffers, WriteBuffers } from '../../net/write-buffers.js';
 import { flag, frameBytes, frameHeadBytes, frameType, type ErrorCode } from './frames.js';
 import { HpackEncoder } from './hpack/encoder.js';
 
-/** Bodies up to this size are copied behind their frame's head instead of being written on their own. */
-const smallChunk = 8192;
 /** Above this many bytes on their way out, whoever produces them is asked to wait, at the least. */
 const leastHighWater = 128 * 1024;
 /** Room for what stands in a block beside the headers of a message: pseudo-headers and lengths. */
 const extraFieldsBytes = 128;
 
+/** Of all connections. */
+export const frameBuffers = new WriteBuffers(32 * 1024, 16);
+
 export class FrameWriter implements Flushable {
   readonly encoder = new HpackEncoder();
   readonly #socket: Duplex;
-  /** Twice what the socket itself asks to wait for, so that it tells by `drain` when there is room again. */
+  readonly #onTaken: () => void;
   readonly #highWater: number;
   /** Longest frame that the peer takes. */
   #longestFrame = frameBytes;
 
   #buffer: Buffer | undefined;
-  /** Where bytes begin that are not among the parts yet, and where the next ones go. */
-  #start = 0;
+  /** Where the next bytes go. */
   #at = 0;
-  #parts: Buffer[] = [];
-  #lent: Buffer[] = [];
+  /** Buffers that are full. */
+  #full: { readonly buffer: Buffer; readonly length: number }[] = [];
   #waitingBytes = 0;
   #isScheduled = false;
   #endsAfterFlush = false;
+  #isWriting = false;
 
   // The block that is being written.
   #blockAt = 0;
@@ -40,8 +41,10 @@ export class FrameWriter implements Flushable {
   #endableStream = 0;
   #endableFlagsAt = 0;
 
-  constructor(socket: Duplex) {
+  /** @param onTaken called when the socket has taken a write; there may be room again then */
+  constructor(socket: Duplex, onTaken: () => void = () => undefined) {
     this.#socket = socket;
+    this.#onTaken = onTaken;
     this.#highWater = Math.max(leastHighWater, 2 * socket.writableHighWaterMark);
   }
 
@@ -50,7 +53,7 @@ export class FrameWriter implements Flushable {
     this.#longestFrame = Math.min(bytes, frameBytes);
   }
 
-  /** Whether more may be produced now; after false the socket's `drain` event says when. */
+  /** Whether more may be produced now; after false `onTaken` says when to ask again. */
   get hasRoom(): boolean {
     return this.queuedBytes < this.#highWater;
   }
@@ -125,15 +128,10 @@ export class FrameWriter implements Flushable {
 
   // ---- bodies
 
-  /** Writes one DATA frame; `from` to `to` fits the windows and the longest frame. */
+  /** Writes one DATA frame; `from` to `to` fits the windows and the longest frame, and may change afterwards. */
   data(streamId: number, chunk: Buffer, from: number, to: number): void {
-    const length = to - from;
-    const flagsAt = this.#frame(frameType.data, 0, streamId, length) + 4;
-    if (length <= smallChunk) this.#at += chunk.copy(this.#buffer!, this.#at, from, to);
-    else {
-      this.#parts.push(this.#buffer!.subarray(this.#start, this.#at), chunk.subarray(from, to));
-      this.#start = this.#at;
-    }
+    const flagsAt = this.#frame(frameType.data, 0, streamId, to - from) + 4;
+    this.#at += chunk.copy(this.#buffer!, this.#at, from, to);
     this.#endableStream = streamId;
     this.#endableFlagsAt = flagsAt;
   }
@@ -203,31 +201,48 @@ export class FrameWriter implements Flushable {
   /** Hands everything to the socket now. */
   flush(): void {
     this.#isScheduled = false;
-    this.#endableStream = 0;
-    const socket = this.#socket;
-    const parts = this.#parts;
-    const lent = this.#lent;
-    if (this.#at > this.#start) parts.push(this.#buffer!.subarray(this.#start, this.#at));
+    if (this.#socket.destroyed) this.#drop();
+    else if (this.#endsAfterFlush) {
+      while (this.#hasMore) this.#writeNext();
+      this.#socket.end();
+    } else if (!this.#isWriting && this.#hasMore) this.#writeNext();
+  }
+
+  get #hasMore(): boolean {
+    return this.#buffer !== undefined;
+  }
+
+  /**
+   * Writes the oldest buffer. The next one follows when the socket has taken it: what waits behind a write is copied together
+   * once more by TLS.
+   */
+  #writeNext(): void {
+    const full = this.#full.shift();
+    const buffer = full?.buffer ?? this.#buffer!;
+    const length = full?.length ?? this.#at;
+    if (full === undefined) {
+      this.#buffer = undefined;
+      this.#at = 0;
+      this.#endableStream = 0;
+    }
+    this.#waitingBytes -= length;
+    this.#isWriting = true;
+    this.#socket.write(buffer.subarray(0, length), () => {
+      giveBack(buffer);
+      this.#isWriting = false;
+      if (this.#hasMore && !this.#isScheduled) this.flush();
+      this.#onTaken();
+    });
+  }
+
+  /** Nobody takes anything any more. */
+  #drop(): void {
+    for (const { buffer } of this.#full) giveBack(buffer);
+    if (this.#buffer !== undefined) giveBack(this.#buffer);
+    this.#full = [];
     this.#buffer = undefined;
-    this.#start = 0;
     this.#at = 0;
     this.#waitingBytes = 0;
-    if (lent.length > 0) this.#lent = [];
-    if (parts.length > 0) this.#parts = [];
-    if (socket.destroyed) {
-      returnAll(lent);
-      return;
-    }
-    const done =
-      lent.length === 0 ? undefined : lent.length === 1 ? () => returnWriteBuffer(lent[0]!) : () => returnAll(lent);
-    if (parts.length === 1) socket.write(parts[0], done);
-    else if (parts.length > 1) {
-      socket.cork();
-      for (let i = 0; i < parts.length - 1; i++) socket.write(parts[i]);
-      socket.write(parts.at(-1), done);
-      socket.uncork();
-    }
-    if (this.#endsAfterFlush) socket.end();
   }
 
   // ---- inside
@@ -238,7 +253,7 @@ export class FrameWriter implements Flushable {
 
   /** Begins a frame; its payload follows at `#at`. @returns where its head is */
   #frame(type: number, flags: number, streamId: number, length: number): number {
-    this.#reserve(frameHeadBytes + (type === frameType.data && length > smallChunk ? 0 : length));
+    this.#reserve(frameHeadBytes + length);
     const start = this.#at;
     writeFrameHead(this.#buffer!, start, length, type, flags, streamId);
     this.#at = start + frameHeadBytes;
@@ -251,19 +266,24 @@ export class FrameWriter implements Flushable {
     this.#schedule();
   }
 
-  /** Makes room for `bytes` in one piece. */
+  /** Makes room for `bytes` in one piece: in a larger buffer, or behind one that is full. */
   #reserve(bytes: number): void {
-    if (this.#buffer !== undefined && this.#buffer.length - this.#at >= bytes) return;
-    if (this.#buffer !== undefined && this.#at > this.#start)
-      this.#parts.push(this.#buffer.subarray(this.#start, this.#at));
-    this.#start = 0;
+    const buffer = this.#buffer;
+    if (buffer !== undefined && buffer.length - this.#at >= bytes) return;
+    if (buffer === undefined) {
+      this.#buffer = bytes <= frameBuffers.bytes ? frameBuffers.borrow() : borrowAtLeast(bytes);
+      return;
+    }
+    if (buffer.length === frameBuffers.bytes && this.#at + bytes <= bulkBuffers.bytes) {
+      this.#buffer = bulkBuffers.borrow();
+      buffer.copy(this.#buffer, 0, 0, this.#at);
+      frameBuffers.giveBack(buffer);
+      return;
+    }
+    this.#full.push({ buffer, length: this.#at });
+    this.#buffer = borrowAtLeast(bytes);
     this.#at = 0;
     this.#endableStream = 0; // what was written before is in another buffer
-    if (bytes > writeBufferBytes) this.#buffer = Buffer.allocUnsafe(bytes);
-    else {
-      this.#buffer = borrowWriteBuffer();
-      this.#lent.push(this.#buffer);
-    }
   }
 
   #schedule(): void {
@@ -273,8 +293,13 @@ export class FrameWriter implements Flushable {
   }
 }
 
-function returnAll(lent: readonly Buffer[]): void {
-  for (const buffer of lent) returnWriteBuffer(buffer);
+function borrowAtLeast(bytes: number): Buffer {
+  return bytes <= bulkBuffers.bytes ? bulkBuffers.borrow() : Buffer.allocUnsafeSlow(bytes);
+}
+
+function giveBack(buffer: Buffer): void {
+  if (buffer.length === frameBuffers.bytes) frameBuffers.giveBack(buffer);
+  else if (buffer.length === bulkBuffers.bytes) bulkBuffers.giveBack(buffer); // a longer one was made for one block
 }
 
 function writeFrameHead(

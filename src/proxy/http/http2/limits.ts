@@ -21,3 +21,6 @@ export const defaultHttp2Limits: Http2Limits = {
   streamWindowBytes: 256 * 1024,
   connectionWindowBytes: 1024 * 1024,
 };
+
+/** A quarter of a stream's window: a proxy of the mesh has given half of it back by then. */
+export const leastWindowOfMesh = defaultHttp2Limits.streamWindowBytes / 4;

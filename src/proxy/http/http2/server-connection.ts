@@ -9,7 +9,7 @@ import { Http2Connection, type HeaderBlock } from './connection.js';
 import { FrameBudget } from './frame-budget.js';
 import { ConnectionError, errorCode, largestStreamId, setting, StreamError } from './frames.js';
 import { readRequestHead, writeResponseHead } from './heads.js';
-import { carriedHeadFactor, type Http2Limits } from './limits.js';
+import { carriedHeadFactor, leastWindowOfMesh, type Http2Limits } from './limits.js';
 import { Http2ServerStream } from './server-stream.js';
 import type { TunnelAddresses } from './stream-tunnel.js';
 
@@ -55,6 +55,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
       streamIdleTimeoutMs: handler.limits.streamIdleTimeoutMs,
       faults: new FrameBudget(atOnce, perSecond),
       expectsPreface: true,
+      leastWindowBytes: options.carries ? leastWindowOfMesh : 0,
     });
     this.handler = handler;
     this.addresses = socket;
@@ -67,9 +68,7 @@ export class Http2ServerConnection extends Http2Connection<Http2ServerStream> im
       [setting.maxConcurrentStreams, this.limits.maxConcurrentStreams],
       [setting.enableConnectProtocol, 1],
     ]);
-    if (first !== undefined) this.feed(first);
-    this.socket.resume(); // whoever accepted it had paused it
-    if (this.socket.readableEnded) this.destroy(); // told before anybody listened
+    this.read(first);
   }
 
   /** @returns bytes of the head */

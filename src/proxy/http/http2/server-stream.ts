@@ -51,7 +51,7 @@ export class Http2ServerStream extends Http2Stream implements DownstreamStream {
     if (this.#tunnel !== undefined) this.#tunnel.receive(chunk);
     else if (this.#exchange === undefined) return;
     else if (this.#asksForTunnel) {
-      this.#early.push(chunk);
+      this.#early.push(Buffer.from(chunk));
       this.pauseBody();
     } else this.#exchange.onRequestBody(chunk);
   }

@@ -42,7 +42,7 @@ export class StreamTunnel extends Duplex {
   // ---- from the stream
 
   receive(chunk: Buffer): void {
-    if (!this.push(chunk)) this.#stream.pauseBody();
+    if (!this.push(Buffer.from(chunk))) this.#stream.pauseBody();
   }
 
   receiveEnd(): void {

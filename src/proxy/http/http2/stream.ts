@@ -74,11 +74,15 @@ export abstract class Http2Stream {
     if (this.#isClosed || this.#localEnded) return true;
     this.lastActivityMs = this.connection.nowMs;
     const sent = this.#pending.length === 0 ? this.connection.writeData(this, chunk) : 0;
-    if (sent < chunk.length) this.#pending.push(sent === 0 ? chunk : chunk.subarray(sent));
-    if (this.#pending.length === 0 && this.connection.hasRoom) return true;
+    if (sent < chunk.length) this.#pending.push(Buffer.from(chunk.subarray(sent)));
+    if (this.#pending.length === 0 && this.#hasRoom) return true;
     this.#wantsDrain = true;
     if (this.#pending.length === 0) this.connection.awaitDrain(this);
     return false;
+  }
+
+  get #hasRoom(): boolean {
+    return this.connection.hasRoom && this.connection.hasWindow(this);
   }
 
   sendEnd(trailers: Headers | undefined): void {
@@ -118,7 +122,7 @@ export abstract class Http2Stream {
   /** Tells whoever produces the body that there is room, if there is. */
   tellDrain(): void {
     if (!this.#wantsDrain || this.#pending.length > 0 || this.#isClosed) return;
-    if (!this.connection.hasRoom) {
+    if (!this.#hasRoom) {
       this.connection.awaitDrain(this);
       return;
     }
