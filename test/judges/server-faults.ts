@@ -67,8 +67,8 @@ const resets: readonly ServerFault[] = [
     attempts: [[{ do: 'reset', code: 7 }]],
     answers: [503],
     flags: /UR/,
-    // What the pool and Istio's inbound route send again by themselves.
-    requests: 5,
+    // The pool sends it again once by itself, and Istio's inbound route twice.
+    requests: 4,
   },
   {
     fact: 'a reset with REFUSED_STREAM, which is safe to try again',
