@@ -2,6 +2,9 @@
 // (RFC 9113 section 8.5, RFC 8441). Closing it ends the stream, breaking it resets the stream, the others go on.
 import { Duplex } from 'node:stream';
 
+/** Bytes that wait for whoever reads it before the peer is given no more window; Node's own bound differs by version. */
+const mostWaitingBytes = 16 * 1024;
+
 /** The stream below. */
 export interface TunnelStream {
   sendBody(chunk: Buffer): boolean;
@@ -30,7 +33,7 @@ export class StreamTunnel extends Duplex {
   #onRoom: (() => void) | undefined;
 
   constructor(stream: TunnelStream, { localAddress, localPort, remoteAddress, remotePort }: TunnelAddresses) {
-    super({ allowHalfOpen: true, emitClose: false });
+    super({ allowHalfOpen: true, highWaterMark: mostWaitingBytes, emitClose: false });
     this.on('error', ignore); // `close` tells that there was one
     this.#stream = stream;
     this.localAddress = localAddress;
