@@ -92,7 +92,7 @@ class Pipe implements Flushable {
     const mayGo = this.#isToTls || (!isBorrowed && bytes.length >= largePiece);
     if (mayGo && this.#batch === undefined && this.#waitingBytes === 0) this.#write(bytes, undefined);
     else this.#collect(bytes);
-    this.#isStopped = this.#isFull;
+    if (this.#isFull) this.#isStopped = true; // and stays so until the write is over that resumes it
     return !this.#isStopped;
   };
 
