@@ -12,9 +12,6 @@ export const longestRead = 256 * 1024;
 /** The same for messages, whose bodies are held to windows that are multiples of it. */
 const longestReadOfMessages = 64 * 1024;
 const buffer = Buffer.allocUnsafeSlow(longestRead);
-const messageBuffer = buffer.subarray(0, longestReadOfMessages);
-/** Up to here copies come out of Node's pool of small buffers. */
-const smallRead = 4096;
 
 type Callback = (bytes: number) => boolean;
 interface Internals {
@@ -42,6 +39,7 @@ function findInternals(): Internals | undefined {
  * Passes what `socket` receives to `take`, in a buffer that is good only during the call where it `isBorrowed`. `take` returns
  * false to be told nothing more until the socket is resumed; what TLS has decrypted already comes all the same. `end`, `close`,
  * `pause` and `resume` are as ever.
+ * @param most bytes of one read, at most `longestRead`
  * @returns a function after which the socket emits `data` again
  */
 export function readBorrowed(
@@ -60,21 +58,15 @@ export function readBorrowed(
   let isDirect = true;
   const callback: Callback = (length) => {
     const bytes = buffer.subarray(0, length);
-    return isDirect ? take(bytes, true) : socket.push(copyOf(bytes));
+    return isDirect ? take(bytes, true) : socket.push(Buffer.from(bytes));
   };
   // What was read already stands in the stream.
   for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null)
     take(chunk, false);
   const target = socket as InternalSocket;
-  const place = most === longestRead ? buffer : messageBuffer;
+  const place = buffer.subarray(0, most);
   target[internals.buffer] = place;
   target[internals.callback] = callback;
   handle.useUserBuffer(place);
   return () => (isDirect = false);
-}
-
-function copyOf(bytes: Buffer): Buffer {
-  const copy = bytes.length <= smallRead ? Buffer.allocUnsafe(bytes.length) : Buffer.allocUnsafeSlow(bytes.length);
-  bytes.copy(copy);
-  return copy;
 }

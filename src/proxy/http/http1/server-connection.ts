@@ -135,9 +135,10 @@ export class Http1ServerConnection implements DownstreamStream, BodySink, Swept 
     if (this.#lingering) return;
     this.#lastActivityMs = performance.now();
     this.#lastInputMs = this.#lastActivityMs;
-    this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+    const before = this.#held;
+    this.#held = before === undefined ? chunk : Buffer.concat([before, chunk]);
     this.#read();
-    if (isBorrowed && this.#held !== undefined) this.#held = Buffer.from(this.#held);
+    if (isBorrowed && before === undefined && this.#held !== undefined) this.#held = Buffer.from(this.#held);
   }
 
   readonly #readNext = (): void => {
